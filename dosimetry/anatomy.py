@@ -1,0 +1,148 @@
+"""Reference adults and the patient: organ masses and blood volume."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+import numpy.typing as npt
+
+from dosimetry.errors import DosimetryError
+
+FloatArray = npt.NDArray[np.float64]
+
+_MASSES_G = {  # ICRP Publication 89 (2002), reference adult (male, female)
+    "whole_body": (73_000.0, 60_000.0),
+    "marrow": (1170.0, 900.0),
+    "blood": (5600.0, 4100.0),
+    "kidneys": (310.0, 275.0),
+    "liver": (1800.0, 1400.0),
+    "spleen": (150.0, 130.0),
+    "trabecular_bone": (1100.0, 800.0),
+    "cortical_bone": (4400.0, 3200.0),
+}
+SEXES = ("male", "female")
+REFERENCE_MASS_G: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        sex: MappingProxyType({region: masses[i] for region, masses in _MASSES_G.items()})
+        for i, sex in enumerate(SEXES)
+    }
+)
+"""Organ masses (g) of the ICRP 89 reference adults by sex and region; marrow is red marrow."""
+
+REFERENCE_BLOOD_VOLUME_ML: Mapping[str, float] = MappingProxyType(
+    {"male": 5300.0, "female": 3900.0}
+)
+"""Blood volume (mL) of the ICRP 89 reference adults."""
+
+_REFERENCE_HEIGHT_CM = {"male": 176.0, "female": 163.0}  # ICRP 89
+_NADLER = {"male": (0.3669, 0.03219, 0.6041), "female": (0.3561, 0.03308, 0.1833)}
+
+
+@dataclass(frozen=True, eq=False)
+class Anatomy:
+    """The patient's body: what was measured, and reference masses for the rest.
+
+    Parameters
+    ----------
+    sex : {"male", "female"}
+        Which reference adult stands in where the patient was not measured.
+    weight_kg, height_cm : float
+        Body weight (kg) and height (cm).
+    haematocrit : float, optional
+        Volume fraction of red cells, between 0 and 1.
+    organ_mass_g : mapping of str to array_like, optional
+        Masses measured in the patient (g) by region: kidneys, liver, spleen, marrow. A value may
+        be an array of draws.
+
+    Raises
+    ------
+    DosimetryError
+        If a value is out of its range or a region is unknown.
+
+    Examples
+    --------
+    >>> patient = Anatomy("male", 80.0, 178.0, 0.38, {"kidneys": 340.0})
+    >>> float(patient.mass_g("kidneys")), float(patient.mass_g("liver"))
+    (340.0, 1800.0)
+    >>> round(patient.blood_volume_ml)
+    5249
+    """
+
+    sex: str
+    weight_kg: float
+    height_cm: float
+    haematocrit: float | None = None
+    organ_mass_g: Mapping[str, npt.ArrayLike] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.sex not in SEXES:
+            raise DosimetryError(f"sex must be one of {SEXES}, got {self.sex!r}")
+        for name, value, low, high in (
+            ("weight_kg", self.weight_kg, 25.0, 300.0),
+            ("height_cm", self.height_cm, 100.0, 250.0),
+        ):
+            if not low <= value <= high:
+                raise DosimetryError(f"{name} must lie in {low:g} to {high:g}, got {value!r}")
+        if self.haematocrit is not None and not 0 < self.haematocrit < 1:
+            raise DosimetryError(f"haematocrit must lie between 0 and 1, got {self.haematocrit!r}")
+        masses = {k: np.asarray(v, dtype=np.float64) for k, v in self.organ_mass_g.items()}
+        for region, mass in masses.items():
+            _reference(self.sex, region)
+            if not (np.isfinite(mass).all() and (mass > 0).all()):
+                raise DosimetryError(f"the mass of the {region} must be positive, got {mass!r}")
+        object.__setattr__(self, "organ_mass_g", MappingProxyType(masses))
+
+    def mass_g(self, region: str) -> FloatArray:
+        """Mass of a region (g): the patient's where known, else the reference adult's.
+
+        The whole body follows the weight. Reference masses of organs and of red marrow are not
+        scaled to the patient (ASSUMED: no scaling is known to hold in every patient).
+        """
+        if region in self.organ_mass_g:
+            return np.asarray(self.organ_mass_g[region], dtype=np.float64)
+        if region == "whole_body":
+            return np.asarray(self.weight_kg * 1000.0)
+        return np.asarray(_reference(self.sex, region))
+
+    def mass_assumption(self, region: str) -> tuple[str, ...]:
+        """What is assumed about the mass of a region; empty if it was measured."""
+        if region in self.organ_mass_g:
+            return ()
+        mass = _reference(self.sex, region)
+        return (f"ASSUMED: {region} mass of the ICRP 89 reference {self.sex}, {mass:g} g",)
+
+    @property
+    def blood_volume_ml(self) -> float:
+        r"""Blood volume (mL) by height, weight and sex.
+
+        Notes
+        -----
+        Men :math:`0.3669 h^3 + 0.03219 w + 0.6041`, women :math:`0.3561 h^3 + 0.03308 w + 0.1833`
+        litres, with h in metres and w in kilograms.
+
+        References
+        ----------
+        Nadler SB, Hidalgo JU, Bloch T. Prediction of blood volume in normal human adults.
+        Surgery 1962;51:224-232.
+        """
+        cubic, linear, constant = _NADLER[self.sex]
+        height_m = self.height_cm / 100
+        return 1000 * (cubic * height_m**3 + linear * self.weight_kg + constant)
+
+
+def reference_anatomy(sex: str) -> Anatomy:
+    """ICRP 89 reference adult: 73 kg and 176 cm, or 60 kg and 163 cm."""
+    if sex not in SEXES:
+        raise DosimetryError(f"sex must be one of {SEXES}, got {sex!r}")
+    return Anatomy(sex, REFERENCE_MASS_G[sex]["whole_body"] / 1000, _REFERENCE_HEIGHT_CM[sex])
+
+
+def _reference(sex: str, region: str) -> float:
+    try:
+        return REFERENCE_MASS_G[sex][region]
+    except KeyError:
+        known = ", ".join(REFERENCE_MASS_G[sex])
+        raise DosimetryError(f"no mass for region {region!r}; known: {known}") from None

@@ -1,0 +1,116 @@
+"""One study in, its kinetics, doses, damage and counts out, each with its draws."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from dosimetry import nuclide
+from hemadose.assess.activity import StudyKinetics, fit_study
+from hemadose.assess.counts import LineageCounts, fit_study_counts
+from hemadose.assess.damage import StudyFoci, read_foci
+from hemadose.assess.doses import StudyDoses, blood_doses, dose_model, study_doses
+from hemadose.study import Study
+
+__all__ = [
+    "Assessment",
+    "LineageCounts",
+    "StudyDoses",
+    "StudyFoci",
+    "StudyKinetics",
+    "assess",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Assessment:
+    """Everything known of a patient before the next cycle is planned.
+
+    Attributes
+    ----------
+    study : Study
+        What was given.
+    kinetics : StudyKinetics
+        Curves, after the update by foci.
+    doses : StudyDoses
+        Absorbed doses of every cycle and the prediction for the next.
+    foci : StudyFoci or None
+        What the foci say; None without foci.
+    counts : dict of str to LineageCounts
+        By lineage.
+    n_draws : int
+        Number of posterior draws.
+    assumptions, warnings : tuple of str
+        In words.
+    """
+
+    study: Study
+    kinetics: StudyKinetics
+    doses: StudyDoses
+    foci: StudyFoci | None
+    counts: dict[str, LineageCounts]
+    n_draws: int
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def assess(
+    study: Study,
+    *,
+    rng: np.random.Generator,
+    n_draws: int = 1000,
+    progress: Callable[[str], None] = lambda step: None,
+) -> Assessment:
+    """Run the chain from samples to blood counts.
+
+    Kinetics are fitted first; foci, where there are any, reweight their draws through the blood
+    dose; the doses of all regions follow from the reweighted draws; the marrow dose rate drives
+    the blood counts, which the patient's own counts update.
+
+    Parameters
+    ----------
+    study : Study
+        From `read_study`.
+    rng : numpy.random.Generator
+        Source of randomness; the same seed gives the same numbers.
+    n_draws : int
+        Number of posterior draws.
+    progress : callable
+        Called with the name of each step as it begins.
+
+    Returns
+    -------
+    Assessment
+    """
+    progress("kinetics")
+    decay_per_h = nuclide(study.therapy.nuclide).decay_per_h
+    kinetics = fit_study(study, decay_per_h=decay_per_h, rng=rng, n_draws=n_draws)
+    progress("foci")
+    model = dose_model(study, rng=rng, n_draws=n_draws)
+    foci = read_foci(study, blood_doses(study, kinetics, model), rng=rng)
+    if foci is not None and foci.used:
+        kinetics, model = kinetics.take(foci.index), model.take(foci.index)
+    progress("doses")
+    doses = study_doses(study, kinetics, model, rng=rng)
+    progress("blood counts")
+    counts = fit_study_counts(
+        study, doses, next_activity_gbq=kinetics.next_activity_gbq, rng=rng, n_draws=n_draws
+    )
+    notes = (
+        *study.assumptions,
+        *kinetics.assumptions,
+        *doses.assumptions,
+        *(foci.assumptions if foci else ()),
+        *(note for c in counts.values() for note in c.prior.assumptions),
+    )
+    warnings = (
+        *kinetics.warnings,
+        *((f"foci: {foci.status}",) if foci and foci.status != "ok" else ()),
+        *(f"{c.lineage}: {c.posterior.status}" for c in counts.values() if c.posterior.status != "ok"),
+    )
+    return Assessment(
+        study, kinetics, doses, foci, counts, n_draws,
+        tuple(dict.fromkeys(notes)), tuple(dict.fromkeys(warnings)),
+    )  # fmt: skip

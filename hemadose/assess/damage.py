@@ -1,0 +1,184 @@
+"""Foci: what they say of the blood dose alone, and how they reweight the kinetic draws."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from dosimetry import AbsorbedDose
+from foci import (
+    DoseAgreement,
+    FociDoseEstimate,
+    FociSample,
+    FociUpdate,
+    LinearCalibration,
+    RepairDraws,
+    RepairModel,
+    agreement,
+    blood_dose_from_foci,
+    dispersion_test,
+    draw_repair,
+    eberlein_2015,
+    update_draws,
+)
+from hemadose.study import Study
+
+_PAIRS_PER_DRAW = 4  # repair draws tried with each dose draw
+_CONFLICT_P = 0.01  # below it the foci contradict the kinetics and do not reweight them
+_LEAST_EFFECTIVE = 100.0
+_CURVE_H = np.concatenate([[0.0], np.geomspace(0.05, 168.0, 60)])
+
+
+@dataclass(frozen=True, eq=False)
+class StudyFoci:
+    """What the foci of a study say.
+
+    Attributes
+    ----------
+    samples : mapping of int to tuple of FociSample
+        By cycle.
+    calibration : LinearCalibration
+        Line of the laboratory.
+    dispersion : float
+        Variance over mean of the counts.
+    alone : mapping of int to FociDoseEstimate
+        Blood dose of each cycle from foci alone.
+    agreement : mapping of int to DoseAgreement
+        Physical dose before the update against the dose from foci.
+    update : FociUpdate
+        Importance weights of the kinetic draws.
+    used : bool
+        Whether the update was taken over.
+    index : ndarray of int
+        Draws to keep: resampled if used, unchanged otherwise.
+    repair : RepairDraws
+        Induction, repair and background that go with the draws kept.
+    status : str
+        ``"ok"``, or why the foci were not used, or what is wrong, in words.
+    assumptions : tuple of str
+        In words.
+    """
+
+    samples: Mapping[int, tuple[FociSample, ...]]
+    calibration: LinearCalibration
+    dispersion: float
+    alone: Mapping[int, FociDoseEstimate]
+    agreement: Mapping[int, DoseAgreement]
+    update: FociUpdate
+    used: bool
+    index: npt.NDArray[np.intp]
+    repair: RepairDraws
+    status: str
+    assumptions: tuple[str, ...]
+
+
+def read_foci(
+    study: Study, blood: Mapping[int, AbsorbedDose], *, rng: np.random.Generator
+) -> StudyFoci | None:
+    """Evaluate the foci of a study against its blood doses; None if there are no foci.
+
+    The update is taken over only if it can be trusted: enough effective draws, and no conflict
+    (prior-predictive p < 0.01) between foci and kinetics, which would point to the wrong
+    calibration rather than to a different dose.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    blood : mapping of int to AbsorbedDose
+        Blood dose of each cycle, leading axis draws.
+    rng : numpy.random.Generator
+        Source of randomness.
+    """
+    samples = _samples(study)
+    if not any(s.time_h >= 0 for group in samples.values() for s in group):
+        return None
+    calibration, notes = _calibration(study)
+    dispersion = study.methods.foci_dispersion or _dispersion(samples)
+    rates = {cycle: blood[cycle].dose_rate for cycle in samples}
+    n_draws = next(iter(rates.values())).shape[0]
+    repair = draw_repair(RepairModel(calibration), _PAIRS_PER_DRAW * n_draws, rng)
+    update = update_draws(rates, samples, repair, rng=rng, dispersion=dispersion)
+    alone, agreements = {}, {}
+    for cycle, group in samples.items():
+        if any(s.time_h >= 0 for s in group):
+            shape = rates[cycle][np.arange(len(repair)) % n_draws]
+            alone[cycle] = blood_dose_from_foci(
+                group, shape, repair_draws=repair, rng=rng, dispersion=dispersion
+            )
+            agreements[cycle] = agreement(blood[cycle].dose_gy, alone[cycle].dose_gy)
+    status = update.status
+    used = (
+        update.prior_predictive_p >= _CONFLICT_P
+        and update.effective_sample_size >= _LEAST_EFFECTIVE
+    )
+    if not used:
+        status = f"the foci do not change the kinetics: {status}"
+    kept = update.repair_indices if used else np.arange(n_draws)
+    return StudyFoci(
+        samples=samples,
+        calibration=calibration,
+        dispersion=dispersion,
+        alone=alone,
+        agreement=agreements,
+        update=update,
+        used=used,
+        index=update.indices if used else np.arange(n_draws),
+        repair=_take(repair, kept),
+        status=status,
+        assumptions=tuple(dict.fromkeys((*notes, *update.assumptions))),
+    )
+
+
+def _samples(study: Study) -> dict[int, tuple[FociSample, ...]]:
+    cycles = sorted({row.cycle for row in study.foci})
+    return {
+        cycle: tuple(
+            FociSample(row.cycle, row.time_h, row.cells, row.foci, row.distribution)
+            for row in study.foci
+            if row.cycle == cycle
+        )
+        for cycle in cycles
+    }
+
+
+def _calibration(study: Study) -> tuple[LinearCalibration, tuple[str, ...]]:
+    """The laboratory's own line, or the published one with a warning."""
+    own = study.methods.foci_calibration
+    if own is None:
+        return eberlein_2015(), (
+            "ASSUMED: the published calibration of another laboratory (Eberlein 2015, 14.7 foci "
+            "per cell and Gy) applies here; laboratories differ about tenfold",
+        )
+    line = LinearCalibration(
+        slope_per_gy=own.slope_per_gy,
+        slope_sd=own.slope_sd,
+        irradiation_h=own.irradiation_h,
+        source=own.source or "study.yaml",
+    )
+    return line, ()
+
+
+def _dispersion(samples: Mapping[int, tuple[FociSample, ...]]) -> float:
+    """Pooled dispersion index of the distributions, where they deviate from Poisson."""
+    tests = [
+        dispersion_test(s.distribution)
+        for group in samples.values()
+        for s in group
+        if s.distribution is not None and s.foci > 1
+    ]
+    if not tests or max(test.u for test in tests) <= 1.96:
+        return 1.0
+    return max(1.0, float(np.mean([test.index for test in tests])))
+
+
+def _take(repair: RepairDraws, index: npt.NDArray[np.intp]) -> RepairDraws:
+    return replace(
+        repair,
+        induction_per_gy=repair.induction_per_gy[index],
+        repair_rate_per_h=repair.repair_rate_per_h[index],
+        background_per_cell=repair.background_per_cell[index],
+    )
