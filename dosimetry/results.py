@@ -52,7 +52,7 @@ class AbsorbedDose:
     @property
     def dose_rate(self) -> SumOfExponentials:
         """Dose rate of all contributions together (Gy/h)."""
-        return reduce(add, self.contributions.values())
+        return reduce(add, self.contributions.values()).compact()
 
     @property
     def dose_gy(self) -> FloatArray:

@@ -210,6 +210,7 @@ class Settings(Section):
     therapy: Therapy = Field(description="The treatment and the room for its next cycle.")
     tumours: dict[str, Tumour] = Field(
         default_factory=dict,
+        max_length=50,
         description="Each tumour with its mass, named tumour or tumour_NAME. Default: none.",
     )
     cycles: tuple[Cycle, ...] = Field(

@@ -297,7 +297,7 @@ def _rests_on(settings: Settings, tables: Tables) -> Iterator[str]:
             yield f"{file}: missing ({_WITHOUT[name]})"
             continue
         regions = sorted({row.region for row in rows if hasattr(row, "region")})
-        text = f"{file}: {len(rows)} rows"
+        text = f"{file}: {len(rows)} {'row' if len(rows) == 1 else 'rows'}"
         if regions:
             text += f", {', '.join(regions)}"
         cycles = sorted({row.cycle for row in rows if hasattr(row, "cycle")})

@@ -178,8 +178,13 @@ def assumptions(settings: Settings) -> Iterator[str]:
         skipped = labelled and key in ("therapy.planned_cycles", "therapy.max_activity_gbq")
         iodine_only = "used for I-131" in text and settings.therapy.nuclide != "I-131"
         if not skipped and not iodine_only:
-            shown_value = ", ".join(map(str, value)) if isinstance(value, tuple) else value
-            yield f"{key} = {shown_value} (ASSUMED default, not given in study.yaml)"
+            yield f"{key} = {_plain(value)} (ASSUMED default, not given in study.yaml)"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(_plain, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _assumed(prefix: str, section: Section) -> Iterator[tuple[str, object, str]]:

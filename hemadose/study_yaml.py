@@ -164,7 +164,7 @@ def _legal(kind: str, error: ErrorDetails, field: FieldInfo | None) -> str:
         context = error["ctx"]
         few = kind == "too_short"
         count = context["min_length"] if few else context["max_length"]
-        return f"legal is a list of at {'least' if few else 'most'} {count}"
+        return f"legal is {'at least' if few else 'at most'} {count} of them"
     if kind.startswith("string_"):
         legal = (field.description or "text").partition(" Default:")[0].rstrip(".")
         return f"legal is text ({legal}); put it in quotes"

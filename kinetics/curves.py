@@ -165,6 +165,15 @@ class SumOfExponentials:
             joined(self.amplitude, other.amplitude), joined(self.rate_per_h, other.rate_per_h)
         )
 
+    def compact(self) -> SumOfExponentials:
+        """The same curve with terms of identical rates (in every draw) merged into one."""
+        columns = self.rate_per_h.reshape(-1, self.n_terms)
+        _, first, group = np.unique(columns, axis=1, return_index=True, return_inverse=True)
+        amplitude = np.zeros((*self.shape, len(first)))
+        for term, target in enumerate(group.ravel()):
+            amplitude[..., target] += self.amplitude[..., term]
+        return SumOfExponentials(amplitude, self.rate_per_h[..., first])
+
     def __getitem__(self, index: Any) -> SumOfExponentials:
         """Curves at `index` of the leading axes (draws)."""
         return SumOfExponentials(self.amplitude[index], self.rate_per_h[index])

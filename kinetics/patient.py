@@ -144,7 +144,7 @@ def fit_patient(
 
     n_z = p + q * len(sampled_cycles)
     if data:
-        starts = np.concatenate([np.zeros((1, n_z)), rng.standard_normal((3, n_z))])
+        starts = np.concatenate([np.zeros((1, n_z)), rng.standard_normal((2, n_z))])
         posterior = sample_posterior(log_density, starts, rng=rng, n_draws=n_draws)
         z, ess, status = posterior.draws, posterior.effective_sample_size, posterior.status
     else:

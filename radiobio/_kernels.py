@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 
 LARGEST_STEP = 0.3  # of the fastest rate constant of the chain; keeps RK4 errors near 1e-5
 FEEDBACK_FLOOR = 0.01  # of baseline: fewer circulating cells do not drive production further
@@ -24,7 +24,7 @@ def _slopes(p, t1, t2, t3, c, ktr, loss, gamma):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True)
+@njit(cache=True, parallel=True)
 def integrate_counts(  # type: ignore[no-untyped-def]
     state, ktr, loss, gamma, kill, amplitude, rate, start_h, node_h, is_output, output
 ):
@@ -35,8 +35,8 @@ def integrate_counts(  # type: ignore[no-untyped-def]
     is_output (k,) marks the nodes whose counts go to output (n, n_output).
     """
     n, m = amplitude.shape
-    decay, half_decay, half_dose = np.empty(m), np.empty(m), np.empty(m)
-    for i in range(n):
+    for i in prange(n):
+        decay, half_decay, half_dose = np.empty(m), np.empty(m), np.empty(m)
         p, t1, t2, t3, c = state[i]
         k, out = ktr[i], loss[i]
         g = gamma[i]

@@ -13,7 +13,6 @@ from hemadose.study import Study
 from kinetics import SumOfExponentials
 from radiobio import (
     CountCourse,
-    CountParameters,
     CountPosterior,
     LineagePrior,
     fit_counts,
@@ -72,30 +71,28 @@ class LineageCounts:
     def reaches_grade_3(
         self, *, next_day: float, activity_gbq: FloatArray, n_draws: int
     ) -> npt.NDArray[np.bool_]:
-        """Whether the counts fall to grade 3 after the next administration.
+        """Whether the counts fall to grade 3 within 12 weeks after the next administration.
 
         Returns
         -------
         ndarray of bool, shape (n_activities, n_draws)
         """
-        pick = np.s_[:n_draws]
-        own = self.posterior.parameters[pick]
-        given = [(day, curve[pick]) for day, curve in self.given]
-        before = simulate_counts(own, given, [next_day])
-        shape = (len(activity_gbq), n_draws)
-        ahead = self.next_per_gbq[pick]
-        rates = [
-            *((day, _spread(curve, shape)) for day, curve in given),
-            (next_day, _spread(ahead, shape).scaled(activity_gbq[:, None])),
-        ]
-        course = simulate_counts(
-            _spread_parameters(own, shape),
-            rates,
-            next_day + np.arange(_STEP_D, HORIZON_D + _STEP_D, _STEP_D),
-            initial_state=np.broadcast_to(before.state, (*shape, 5)),
-            initial_day=next_day,
-        )
-        return reaches_grade(course, self.lineage)
+        own = self.posterior.parameters[:n_draws]
+        given = [(day, curve[:n_draws]) for day, curve in self.given]
+        ahead = self.next_per_gbq[:n_draws]
+        state = simulate_counts(own, given, [next_day]).state
+        days = next_day + np.arange(_STEP_D, HORIZON_D + _STEP_D, _STEP_D)
+        # a higher activity never raises a count, so the lowest one that reaches the grade is
+        # found by bisection, for all draws at once
+        below, above = np.full(n_draws, -1), np.full(n_draws, len(activity_gbq))
+        while (above - below > 1).any():
+            middle = np.maximum((below + above) // 2, 0)
+            rates = [*given, (next_day, ahead.scaled(activity_gbq[middle]))]
+            course = simulate_counts(own, rates, days, initial_state=state, initial_day=next_day)
+            reached, open_ = reaches_grade(course, self.lineage), above - below > 1
+            above = np.where(open_ & reached, middle, above)
+            below = np.where(open_ & ~reached, middle, below)
+        return np.asarray(np.arange(len(activity_gbq))[:, None] >= above)
 
 
 def fit_study_counts(
@@ -152,21 +149,3 @@ def fit_study_counts(
             next_per_gbq=marrow[next_cycle][index].scaled(1.0 / next_activity_gbq),
         )
     return fitted
-
-
-def _spread(curve: SumOfExponentials, shape: tuple[int, int]) -> SumOfExponentials:
-    full = (*shape, curve.n_terms)
-    return SumOfExponentials(
-        np.broadcast_to(curve.amplitude, full), np.broadcast_to(curve.rate_per_h, full)
-    )
-
-
-def _spread_parameters(parameters: CountParameters, shape: tuple[int, int]) -> CountParameters:
-    values = (
-        parameters.baseline,
-        parameters.mean_transit_time_h,
-        parameters.feedback_exponent,
-        parameters.kill_per_gy,
-        parameters.circulating_loss_per_h,
-    )
-    return CountParameters(*(np.broadcast_to(np.asarray(v), shape) for v in values))

@@ -100,7 +100,7 @@ def label_decision(
     Parameters
     ----------
     label : {"lutathera", "pluvicto", "none"}
-        Whose rules apply; "none" allows the planned activity.
+        Whose rules apply; "none" allows the planned activity unless the counts are stale.
     history : sequence of CountGrades
         Graded blood counts in any order; those up to the first cycle are the baseline.
     cycles : sequence of Administration
@@ -119,7 +119,8 @@ def label_decision(
     min_creatinine_clearance_ml_min : float, optional
         Withhold below it; by default 30 (Pluvicto) or 40 mL/min (Lutathera, UNVERIFIED).
     max_data_age_days : float, optional
-        Withhold if a required count is older; not checked by default.
+        Withhold if a required count is older (with "none": if there are counts and the last is
+        older); not checked by default.
     min_platelets : float
         Eligibility limit of platelets (1e9/L), 70 or 75.
     re_escalate : bool
@@ -148,7 +149,9 @@ def label_decision(
     """
     _check(label, history, cycles, decision_day, planned_activity_gbq, creatinine_clearance_ml_min)
     if label == "none":
-        verdict = Verdict("treat", "none.no_rules", "No label rules were asked for.")
+        verdict = _stale(history, cycles, decision_day, max_data_age_days) or Verdict(
+            "treat", "none.no_rules", "No label rules were asked for."
+        )
         return _decision(label, verdict, planned_activity_gbq, planned_activity_gbq)
     regimen = REGIMENS[label]
     events = in_order(history, cycles, decision_day)
@@ -265,6 +268,21 @@ def _data(walk: Walk, day: float, max_age_days: float | None) -> Verdict | None:
     reason = (
         f"The last {lineage} count is {age_days:g} days old; at most {max_age_days:g} is legal."
     )
+    return Verdict("hold", "data.stale", reason)
+
+
+def _stale(
+    history: Sequence[CountGrades],
+    cycles: Sequence[Administration],
+    day: float,
+    max_age_days: float | None,
+) -> Verdict | None:
+    """Without a label: withhold where counts are kept, but the last one is too old."""
+    days = [count.day for count in history if count.day <= day]
+    if max_age_days is None or not (days and cycles) or day - max(days) <= max_age_days:
+        return None
+    age_days = day - max(days)
+    reason = f"The last blood count is {age_days:g} days old; at most {max_age_days:g} is legal."
     return Verdict("hold", "data.stale", reason)
 
 

@@ -482,3 +482,14 @@ def test_the_order_of_the_list_does_not_matter(counts):
     decision = decide(L, [count(d, platelets=g) for d, g in counts], given_cycles, 117)
     assert decision.rule_id == f"{PLT}.stop"
     assert decision.trail[0].day == 0
+
+
+def test_without_a_label_stale_counts_still_hold():
+    arguments = {"cycles": [Administration(0, 7.4)], "planned_activity_gbq": 7.4}
+    history = [CountGrades(20, {"platelets": 0})]
+    fresh = label_decision("none", history, decision_day=30, max_data_age_days=14, **arguments)
+    stale = label_decision("none", history, decision_day=40, max_data_age_days=14, **arguments)
+    absent = label_decision("none", [], decision_day=40, max_data_age_days=14, **arguments)
+    assert (fresh.action, stale.action, absent.action) == ("treat", "hold", "treat")
+    assert stale.rule_id == "data.stale"
+    assert "20 days old" in stale.reason

@@ -178,6 +178,11 @@ CASES: dict[str, tuple[Break, str, int | None, str | None, tuple[str, ...]]] = {
         swap(Y, "agent: PSMA-617", "agent: PSMA-617\n  interval_days: []"),
         Y, 15, "therapy.interval_days", ("at least 1",),
     ),
+    "too many tumours": (
+        swap(Y, "  tumour_1: {mass_g: 24}",
+             "\n".join(f"  tumour_{i}: {{mass_g: 2}}" for i in range(51))),
+        Y, 15, "tumours", ("at most 50",),
+    ),
     "tumour name": (
         swap(Y, "tumour_1: {mass_g", "lesion: {mass_g"), Y, 16, "tumours.lesion", ("tumour_1",),
     ),

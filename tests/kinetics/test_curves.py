@@ -63,6 +63,15 @@ def test_draws_broadcast():
     assert draws[2].shape == ()
 
 
+def test_compact_merges_terms_of_the_same_rate():
+    rate = np.array([[0.1, 0.2, 0.1], [0.3, 0.2, 0.3]])
+    curve = SumOfExponentials(np.arange(6.0).reshape(2, 3), rate)
+    small = (curve + curve).compact()
+    assert small.n_terms == 2
+    t = np.array([0.0, 3.0, 30.0])
+    np.testing.assert_allclose(small(t), 2 * curve(t), rtol=1e-14)
+
+
 def test_a_constant_term_has_an_infinite_integral_unless_it_is_zero():
     assert np.isinf(SumOfExponentials([1.0], [0.0]).integral())
     assert SumOfExponentials([0.0, 2.0], [0.0, 0.5]).integral() == 4.0

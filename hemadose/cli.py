@@ -1,0 +1,196 @@
+"""The command line: plan, check and demo."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from hemadose.plan import Plan
+
+_EXAMPLES = Path(__file__).parents[1] / "examples"
+_PACKAGED_EXAMPLES = Path(__file__).with_name("examples")
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="From sparse samples, foci and blood counts to blood and marrow doses, and to the next "
+    "cycle's activity. For research; not a medical device.",
+)
+
+StudyFolder = Annotated[
+    Path, typer.Argument(metavar="STUDY_DIR", help="Study folder, or a folder of study folders.")
+]
+OutFolder = Annotated[
+    Path | None,
+    typer.Option("--out", metavar="DIR", help="Where results go.  [default: STUDY_DIR/result]"),
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON document and nothing else on stdout.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random numbers.")]
+
+
+@app.command()
+def plan(
+    study_dir: StudyFolder, out: OutFolder = None, as_json: AsJson = False, seed: Seed = 1
+) -> None:
+    """Plan the next cycle of a study, or of every study in a folder.
+
+    Example: hemadose plan examples/psma617_cycle1 --out /tmp/result
+    """
+    from hemadose.study import STUDY_FILE, read_cohort, read_study
+
+    with _bad_input_exits_with_2():
+        folders = read_cohort(study_dir)
+        if (study_dir / STUDY_FILE).exists():
+            _plan_one(study_dir, out or study_dir / "result", as_json=as_json, seed=seed)
+        else:
+            for folder in folders:  # all are valid before the first is planned
+                read_study(folder)
+            _plan_cohort(folders, out or study_dir / "result", as_json=as_json, seed=seed)
+
+
+@app.command()
+def check(study_dir: StudyFolder) -> None:
+    """Validate a study folder (or a folder of them) without planning; writes nothing.
+
+    Example: hemadose check examples/psma617_cycle1
+    """
+    from hemadose.study import read_cohort, read_study
+
+    with _bad_input_exits_with_2():
+        for folder in read_cohort(study_dir):
+            study = read_study(folder)
+            typer.echo(f"{folder}: valid")
+            for line in study.rests_on:
+                typer.echo(f"  {line}")
+
+
+@app.command()
+def demo(
+    name: Annotated[
+        str, typer.Argument(help="Which example: run `hemadose demo list` for their names.")
+    ] = "psma617_cycle1",
+    out: Annotated[
+        Path, typer.Option("--out", metavar="DIR", help="Where the example is copied to.")
+    ] = Path("demo"),
+    seed: Seed = 1,
+) -> None:
+    """Copy an example study to ./demo and plan it.
+
+    Example: hemadose demo iodine131_dtc
+    """
+    from hemadose.errors import StudyError
+
+    root = _PACKAGED_EXAMPLES if _PACKAGED_EXAMPLES.is_dir() else _EXAMPLES
+    names = sorted(p.name for p in root.iterdir() if (p / "study.yaml").is_file())
+    if name == "list":
+        typer.echo("\n".join(names))
+        return
+    with _bad_input_exits_with_2():
+        if name not in names:
+            raise StudyError(f"there is no example {name!r}; legal are {', '.join(names)}")
+        folder = out / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in sorted((root / name).iterdir()):
+            if path.is_file():
+                shutil.copy(path, folder / path.name)
+        _plan_one(folder, folder / "result", as_json=False, seed=seed)
+
+
+def _plan_one(folder: Path, out: Path, *, as_json: bool, seed: int) -> None:
+    from hemadose.plan import plan as plan_study
+    from hemadose.report import result_document, write_outputs
+
+    with _progress() as progress:
+        planned = plan_study(folder, seed=seed, progress=progress)
+        progress("report")
+        paths = write_outputs(planned, out)
+    if as_json:
+        import json
+
+        document = result_document(planned)
+        typer.echo(json.dumps(document, indent=1, allow_nan=False))
+        return
+    _print_recommendation(planned)
+    typer.echo(f"\nReport: {paths.report}")
+
+
+def _plan_cohort(folders: list[Path], out: Path, *, as_json: bool, seed: int) -> None:
+    from hemadose.cohort import cohort_table, write_cohort
+    from hemadose.plan import plan as plan_study
+    from hemadose.report import result_document, write_outputs
+
+    rows, documents = [], []
+    with _progress() as progress:
+        for folder in folders:
+            planned = plan_study(
+                folder, seed=seed, progress=lambda step, name=folder.name: progress(f"{name}: {step}")
+            )
+            write_outputs(planned, out / folder.name)
+            rows.append(planned)
+            if as_json:
+                documents.append(result_document(planned))
+        table = cohort_table(rows)
+        path = write_cohort(table, out)
+    if as_json:
+        import json
+
+        document = {"schema": "hemadose.cohort", "schema_version": "1.0", "studies": documents}
+        typer.echo(json.dumps(document, indent=1, allow_nan=False))
+        return
+    typer.echo(table.to_string(index=False))
+    typer.echo(f"\nTable: {path}")
+
+
+def _print_recommendation(planned: Plan) -> None:
+    from hemadose.report import headline
+
+    typer.echo(headline(planned))
+    for reason in planned.recommendation.reasons:
+        typer.echo(f"  {reason}")
+    typer.echo(f"  Label ({planned.label.label}): {planned.label.action}. {planned.label.reason}")
+    for warning in planned.assessment.warnings:
+        typer.echo(f"  Warning: {warning}")
+    n = sum("ASSUMED" in note for note in planned.assessment.assumptions)
+    typer.echo(f"  {n} assumptions are listed in the report. Research use, not a medical device.")
+
+
+@contextmanager
+def _bad_input_exits_with_2() -> Iterator[None]:
+    """Turn errors of the input into one sentence on stderr and exit code 2."""
+    from hemadose.errors import HemadoseError
+
+    try:
+        yield
+    except (HemadoseError, OSError) as error:
+        typer.echo(f"hemadose: {error}", err=True)
+        raise typer.Exit(2) from None
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    """A spinner with the current step, on stderr, and only on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda step: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("reading")
+        yield lambda step: bar.update(task, description=step)
+
+
+def main() -> None:
+    """Entry point of the `hemadose` command."""
+    app()
