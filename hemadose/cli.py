@@ -46,11 +46,11 @@ def plan(
 
     Example: hemadose plan examples/psma617_cycle1 --out /tmp/result
     """
-    from hemadose.study import STUDY_FILE, read_cohort, read_study
+    from hemadose.study import read_cohort, read_study
 
     with _bad_input_exits_with_2():
         folders = read_cohort(study_dir)
-        if (study_dir / STUDY_FILE).exists():
+        if folders == [study_dir.resolve()]:
             _plan_one(study_dir, out or study_dir / "result", as_json=as_json, seed=seed)
         else:
             for folder in folders:  # all are valid before the first is planned
@@ -88,7 +88,7 @@ def demo(
 
     Example: hemadose demo iodine131_dtc
     """
-    from hemadose.errors import StudyError
+    from hemadose.errors import HemadoseError
 
     root = _PACKAGED_EXAMPLES if _PACKAGED_EXAMPLES.is_dir() else _EXAMPLES
     names = sorted(p.name for p in root.iterdir() if (p / "study.yaml").is_file())
@@ -97,7 +97,7 @@ def demo(
         return
     with _bad_input_exits_with_2():
         if name not in names:
-            raise StudyError(f"there is no example {name!r}; legal are {', '.join(names)}")
+            raise HemadoseError(f"there is no example {name!r}; legal are {', '.join(names)}")
         folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
         for path in sorted((root / name).iterdir()):
@@ -133,7 +133,9 @@ def _plan_cohort(folders: list[Path], out: Path, *, as_json: bool, seed: int) ->
     with _progress() as progress:
         for folder in folders:
             planned = plan_study(
-                folder, seed=seed, progress=lambda step, name=folder.name: progress(f"{name}: {step}")
+                folder,
+                seed=seed,
+                progress=lambda step, name=folder.name: progress(f"{name}: {step}"),
             )
             write_outputs(planned, out / folder.name)
             rows.append(planned)

@@ -108,7 +108,11 @@ def assess(
     warnings = (
         *kinetics.warnings,
         *((f"foci: {foci.status}",) if foci and foci.status != "ok" else ()),
-        *(f"{c.lineage}: {c.posterior.status}" for c in counts.values() if c.posterior.status != "ok"),
+        *(
+            f"{c.lineage}: {c.posterior.status}"
+            for c in counts.values()
+            if c.posterior.status != "ok"
+        ),
     )
     return Assessment(
         study, kinetics, doses, foci, counts, n_draws,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -183,13 +184,11 @@ def study_doses(
     return StudyDoses(doses, method, tuple(dict.fromkeys((*model.assumptions, *notes, *every))))
 
 
-def _other_doses(
-    study: Study, curves: RegionCurves, model: DoseModel
-) -> dict[str, AbsorbedDose]:
+def _other_doses(study: Study, curves: RegionCurves, model: DoseModel) -> dict[str, AbsorbedDose]:
     """Doses of marrow, organs and tumours in one cycle."""
     nuclide, body = study.therapy.nuclide, curves["whole_body"]
     organs = {region: curves[region] for region in SOLID_ORGANS if region in curves}
-    common = {
+    common: dict[str, Any] = {
         "anatomy": model.anatomy,
         "organ_mbq": organs,
         "whole_body_mbq": body,

@@ -14,10 +14,10 @@ import pytest
 
 from hemadose.errors import HemadoseError, StudyError
 from hemadose.study import Study, read_cohort, read_study
-from hemadose.table_columns import (
+from hemadose.study.table_columns import (
     legal_units,
 )
-from hemadose.yaml_text import parse_yaml
+from hemadose.study.yaml_text import parse_yaml
 
 COMPLETE = Path(__file__).parent / "data" / "complete_study"
 FILES = ("study.yaml", "activity.csv", "foci.csv", "counts.csv", "doses.csv")

@@ -9,12 +9,12 @@ from types import ModuleType
 import pytest
 from pydantic import BaseModel
 
-from hemadose import errors, table_columns, yaml_text
-from hemadose.settings import Settings
-from hemadose.study import Study, read_study
-from hemadose.study_schema import describe_study_schema
-from hemadose.study_yaml import field_keys, section_in
-from hemadose.table_columns import (
+from hemadose import errors
+from hemadose.study import Study, read_study, table_columns, yaml_text
+from hemadose.study.schema import describe_study_schema
+from hemadose.study.settings import Settings
+from hemadose.study.settings_file import field_keys, section_in
+from hemadose.study.table_columns import (
     ACTIVITY_COLUMNS,
     COUNT_COLUMNS,
     DOSE_COLUMNS,
@@ -56,7 +56,7 @@ def sections() -> dict[str, type[BaseModel]]:
 def test_documentation_is_current() -> None:
     assert DOCUMENTATION.read_text() == describe_study_schema(), (
         "write docs/study_folder.md anew: "
-        "python -c 'from hemadose.study_schema import *; print(describe_study_schema(), end=\"\")'"
+        "python -c 'from hemadose.study.schema import *; print(describe_study_schema(), end=\"\")'"
     )
 
 

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from hemadose.errors import StudyError
-from hemadose.settings import Settings
 from hemadose.study import Study, read_study
-from hemadose.study_yaml import field_keys, section_in
+from hemadose.study.settings import Settings
+from hemadose.study.settings_file import field_keys, section_in
 
 COMPLETE = Path(__file__).parent / "data" / "complete_study"
 FILES = ("study.yaml", "activity.csv", "foci.csv", "counts.csv", "doses.csv")

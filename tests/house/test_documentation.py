@@ -10,9 +10,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ["kinetics", "dosimetry", "radiobio", "foci", "hemadose"]
 UNITS = (
-    "h", "d", "day", "days", "per_h", "mbq", "gbq", "mbq_per_ml", "mbq_h", "gy", "gy_per_h", "gy_per_gbq",
-    "gy_per_mbq_h", "gy_kg_per_mbq_h", "per_gy", "g", "kg", "cm", "ml", "l", "g_per_ml", "mev", "pct",
-    "ml_per_min", "cm2_per_g", "per_cell", "mm", "um",
+    "h", "d", "day", "days", "per_h", "mbq", "gbq", "mbq_per_ml", "mbq_h", "gy", "gy_per_h",
+    "gy_per_gbq", "gy_per_mbq_h", "gy_kg_per_mbq_h", "per_gy", "g", "kg", "cm", "ml", "l",
+    "g_per_ml", "mev", "pct", "ml_per_min", "cm2_per_g", "per_cell", "mm", "um",
 )  # fmt: skip
 # words that name a physical dimension: a parameter with one of them must end in a unit
 DIMENSIONS = re.compile(

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from hemadose.errors import StudyError
-from hemadose.text_files import shown
+from hemadose.study.text_files import shown
 
 KeyPath = tuple[str | int, ...]
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hemadose.errors import StudyError
-from hemadose.text_files import choices, read_text, shown
+from hemadose.study.text_files import choices, read_text, shown
 
 LIMIT_BYTES = 5 * 1024 * 1024
 LIMIT_ROWS = 20_000

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Mapping
 from pathlib import Path
 
-from hemadose.table_columns import (
+from hemadose.study.table_columns import (
     ACTIVITY_COLUMNS,
     CONCENTRATIONS,
     COUNT_COLUMNS,
@@ -18,9 +18,9 @@ from hemadose.table_columns import (
     REGIONS,
     legal_units,
 )
-from hemadose.table_rows import ActivitySample, CountRow, DoseRow, FociRow
-from hemadose.tables import Row, read_table
-from hemadose.text_files import choices, shown
+from hemadose.study.table_rows import ActivitySample, CountRow, DoseRow, FociRow
+from hemadose.study.tables import Row, read_table
+from hemadose.study.text_files import choices, shown
 
 _ADMINISTERED_MARGIN = 1.2
 _SMALLEST_VOLUME_ML = 1000.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from hemadose.tables import Column
+from hemadose.study.tables import Column
 
 REGIONS = ("blood", "whole_body", "kidneys", "liver", "spleen", "marrow")
 TUMOUR_NAME = re.compile(r"tumour(_[A-Za-z0-9_]{1,40})?")

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from hemadose.clinical_settings import Cycle, Decision, Patient, Section, Therapy, Tumour
+from hemadose.study.clinical_settings import Cycle, Decision, Patient, Section, Therapy, Tumour
 
 Tolerance = Annotated[float, Field(gt=0.0, lt=1.0)]
 
@@ -144,7 +144,11 @@ class Methods(Section):
         default=None, ge=0, le=10, description="Standard deviation of rmblr_value. Default: none."
     )
     blood_density_g_per_ml: float = Field(
-        default=1.06, ge=1.0, le=1.12, description="Density of blood (g/mL). Default: 1.06."
+        default=1.0,
+        ge=1.0,
+        le=1.12,
+        description="Density of blood (g/mL). Default: 1.0, the convention of the published "
+        "coefficients of the blood dose; the physical value is 1.06.",
     )
     activity_values: Literal["measured", "decay_corrected"] = Field(
         default="measured",

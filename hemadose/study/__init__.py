@@ -6,21 +6,21 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from hemadose.clinical_settings import Cycle, Patient, Therapy, Tumour
 from hemadose.errors import HemadoseError, StudyError
-from hemadose.measurements import read_activity, read_counts, read_doses, read_foci
-from hemadose.settings import Limits, Methods, Settings
-from hemadose.study_checks import (
+from hemadose.study.checks import (
     assumptions,
     check_settings,
     check_tables,
     cycle_days,
     decision_day,
 )
-from hemadose.study_yaml import STUDY_FILE, read_settings
-from hemadose.table_rows import ActivitySample, CountRow, DoseRow, FociRow, Tables
-from hemadose.text_files import file_label, nearest, path_inside, shown
-from hemadose.yaml_text import YamlDocument
+from hemadose.study.clinical_settings import Cycle, Patient, Therapy, Tumour
+from hemadose.study.measurements import read_activity, read_counts, read_doses, read_foci
+from hemadose.study.settings import Limits, Methods, Settings
+from hemadose.study.settings_file import STUDY_FILE, read_settings
+from hemadose.study.table_rows import ActivitySample, CountRow, DoseRow, FociRow, Tables
+from hemadose.study.text_files import file_label, nearest, path_inside, shown
+from hemadose.study.yaml_text import YamlDocument
 
 __all__ = [
     "ActivitySample",

@@ -11,9 +11,9 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from hemadose.errors import StudyError
-from hemadose.settings import Settings
-from hemadose.text_files import choices, file_label, path_inside, read_text, shown
-from hemadose.yaml_text import KeyPath, YamlDocument, parse_yaml
+from hemadose.study.settings import Settings
+from hemadose.study.text_files import choices, file_label, path_inside, read_text, shown
+from hemadose.study.yaml_text import KeyPath, YamlDocument, parse_yaml
 
 STUDY_FILE = "study.yaml"
 LIMIT_BYTES = 256 * 1024

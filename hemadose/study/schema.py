@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 
 from pydantic.fields import FieldInfo
 
-from hemadose.clinical_settings import Section
-from hemadose.settings import Settings
-from hemadose.study_yaml import field_keys, legal_values, section_in
-from hemadose.table_columns import (
+from hemadose.study.clinical_settings import Section
+from hemadose.study.settings import Settings
+from hemadose.study.settings_file import field_keys, legal_values, section_in
+from hemadose.study.table_columns import (
     ACTIVITY_COLUMNS,
     COUNT_COLUMNS,
     DOSE_COLUMNS,
     FOCI_COLUMNS,
 )
-from hemadose.tables import Column
+from hemadose.study.tables import Column
 
 _INTRODUCTION = """\
 # The study folder

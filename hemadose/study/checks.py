@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from itertools import pairwise
 
-from hemadose.clinical_settings import Cycle, Section
 from hemadose.errors import StudyError
-from hemadose.settings import Settings
-from hemadose.study_yaml import field_keys
-from hemadose.table_columns import REGIONS, TUMOUR_NAME
-from hemadose.table_rows import ActivitySample, FociRow, Tables
-from hemadose.text_files import choices, shown
-from hemadose.yaml_text import YamlDocument
+from hemadose.study.clinical_settings import Cycle, Section
+from hemadose.study.settings import Settings
+from hemadose.study.settings_file import field_keys
+from hemadose.study.table_columns import REGIONS, TUMOUR_NAME
+from hemadose.study.table_rows import ActivitySample, FociRow, Tables
+from hemadose.study.text_files import choices, shown
+from hemadose.study.yaml_text import YamlDocument
 
 _HOURS_PER_DAY = 24.0
 
