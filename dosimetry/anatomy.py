@@ -125,7 +125,7 @@ class Anatomy:
 
         References
         ----------
-        Nadler SB, Hidalgo JU, Bloch T. Prediction of blood volume in normal human adults.
+        Nadler SB, Hidalgo JH, Bloch T. Prediction of blood volume in normal human adults.
         Surgery 1962;51:224-232.
         """
         cubic, linear, constant = _NADLER[self.sex]

@@ -40,9 +40,11 @@ def photon_coefficient(source: str | Nuclide, sex: str) -> float:
 
     References
     ----------
-    Lassmann M et al. EANM procedure for blood dosimetry; Eur J Nucl Med Mol Imaging 2008;35:1405,
+    Lassmann M et al. EANM Dosimetry Committee series on standard operational procedures for
+    pre-therapeutic dosimetry I: blood and bone marrow dosimetry in differentiated thyroid
+    cancer therapy. Eur J Nucl Med Mol Imaging 2008;35:1405-1412,
     doi:10.1007/s00259-008-0761-x. Eberlein U et al. Eur J Nucl Med Mol Imaging
-    2015;42:1739.
+    2015;42:1739-1749, doi:10.1007/s00259-015-3083-9.
 
     Examples
     --------

@@ -81,7 +81,7 @@ def rmblr(
     References
     ----------
     Forrer F et al. Eur J Nucl Med Mol Imaging 2009;36:1138 (177Lu-DOTATATE: marrow concentration
-    equals that of blood). Sgouros G. J Nucl Med 1993;34:689.
+    equals that of blood). Sgouros G. J Nucl Med 1993;34:689-694.
 
     Raises
     ------
@@ -174,8 +174,9 @@ def marrow_dose_blood_method(
 
     References
     ----------
-    Hindorf C et al. EANM guidelines for bone marrow and whole-body dosimetry. Eur J Nucl Med Mol
-    Imaging 2010;37:1238, doi:10.1007/s00259-010-1422-4.
+    Hindorf C, Glatting G, Chiesa C, Lindén O, Flux G. EANM Dosimetry Committee guidelines for
+    bone marrow and whole-body dosimetry. Eur J Nucl Med Mol Imaging 2010;37:1238-1250,
+    doi:10.1007/s00259-010-1422-4.
 
     Raises
     ------

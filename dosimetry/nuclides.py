@@ -76,8 +76,8 @@ class Nuclide:
 
     References
     ----------
-    ICRP Publication 107, Nuclear decay data for dosimetric calculations. Ann ICRP 2008;38(3);
-    read from the Python package icrp107-database.
+    ICRP Publication 107, Nuclear decay data for dosimetric calculations. Ann ICRP 2008;38(3),
+    doi:10.1016/j.icrp.2008.10.004; read from the Python package icrp107-database.
     """
 
     name: str

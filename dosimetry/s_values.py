@@ -109,8 +109,10 @@ class SValueTable:
 
         References
         ----------
-        Stabin MG et al. Evolution and status of bone and marrow dose models; J Nucl Med
-        2001;42:492. Cloutier RJ, Watson EE, Rohrer RH, Smith EM. J Nucl Med 1973;14:53.
+        Stabin MG, Siegel JA, Sparks RB, Eckerman KF, Breitz HB. Contribution to red marrow
+        absorbed dose from total body activity: a correction to the MIRD method. J Nucl Med
+        2001;42:492-498. Cloutier RJ, Watson EE, Rohrer RH, Smith EM. Calculating the radiation
+        dose to an organ. J Nucl Med 1973;14:53-55.
         """
         mass = REFERENCE_MASS_G[self.sex]
         removed = sorted({target, *sources, *(() if bone_in_remainder else _BONE)})
@@ -190,7 +192,8 @@ def scaled_self_s_value(s_value: SValue, *, reference_g: float, patient_g: Value
 
     References
     ----------
-    Stabin MG, Siegel JA. Health Phys 2003;85:294.
+    Stabin MG, Siegel JA. Physical models and dose factors for use in internal dose assessment.
+    Health Phys 2003;85:294-310.
     """
     ratio = reference_g / patient_g
     return SValue(s_value.electron * ratio, s_value.photon * ratio ** (2 / 3))

@@ -36,7 +36,7 @@ def collision_stopping_power(energy_mev: npt.ArrayLike) -> FloatArray:
     References
     ----------
     ICRU Report 37 (1984). Sternheimer RM, Berger MJ, Seltzer SM. At Data Nucl Data Tables
-    1984;30:261, doi:10.1016/0092-640X(84)90002-0.
+    1984;30:261-271, doi:10.1016/0092-640X(84)90002-0.
     """
     tau = np.asarray(energy_mev, dtype=np.float64) / _ELECTRON_MASS_MEV
     beta2 = tau * (tau + 2) / (tau + 1) ** 2

@@ -17,7 +17,8 @@ RELATIVE_UNCERTAINTY: Mapping[str, float] = MappingProxyType(
 )
 """Relative standard uncertainties (1 = 100 %).
 
-S value of the kidneys, volume of interest and activity meter: Ann Nucl Med 2019;33:521 (177Lu).
+S value of the kidneys, volume of interest and activity meter: Ann Nucl Med 2019;33:521-531,
+doi:10.1007/s12149-019-01365-6 (177Lu).
 ``marrow_model``: the self S value of red marrow for Lu-177 differs by 17 % between the two
 phantoms shipped (27 % for Y-90); ASSUMED to act as one standard deviation.
 """

@@ -2,10 +2,10 @@
 
     python examples/simulate.py [--out FOLDER]
 
-Each study.yaml is the (invented) patient; the script draws what cannot be known - kinetics, dose
-factors, repair, sensitivity of the marrow - from the models' own priors, keeps it in truth.json,
-and writes activity.csv, foci.csv and counts.csv with noise as the models assume it. The seeds were
-chosen before anything was simulated.
+Each study.yaml holds an invented patient, schedules.yaml what is measured. The script draws what
+no clinic can know (kinetics, errors of the dose model, repair, sensitivity of the marrow) from the
+models' own priors, keeps it in truth.json, and writes activity.csv, foci.csv and counts.csv with
+noise as the models assume it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ import csv
 import json
 import shutil
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
 from dosimetry import (
     SOLID_ORGANS,
@@ -49,148 +49,75 @@ from radiobio import CountParameters, LineagePrior, lineage_prior, simulate_coun
 from radiobio.lineage_priors import PARAMETER_NAMES
 
 HERE = Path(__file__).parent
+SCHEDULES: dict[str, Any] = yaml.safe_load((HERE / "schedules.yaml").read_text("utf-8"))
 LINEAGES = ("platelets", "haemoglobin", "neutrophils", "leukocytes", "lymphocytes")
-DECIMALS = {"platelets": 0, "haemoglobin": 0}  # of a count; others two
-DIGITS = 4  # significant digits of an activity
-AFTER_LAST_CYCLE_D = 84.0  # days in which the true nadir is sought
-TUMOUR_DENSITY_G_PER_ML = 1.04
+DECIMALS = {"platelets": 0, "haemoglobin": 0}  # of a count as reported; the others two
 REGIONS = {"Lu-177": ("blood", "whole_body", *SOLID_ORGANS), "I-131": ("blood", "whole_body")}
+AFTER_LAST_CYCLE_D = 84  # days in which the true nadir is sought
+TUMOUR_DENSITY_G_PER_ML = 1.04
 
+Rows = list[list[Any]]
 Curves = dict[int, dict[str, SumOfExponentials]]
+Doses = dict[int, dict[str, AbsorbedDose]]
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """When a region is measured, in which unit, and what the laboratory states of it."""
-
-    time_h: tuple[float, ...]
-    unit: str
-    limit: float = 0.0  # of quantification, in `unit`; what lies below is reported as such
-    stated_cv: float | None = None  # written as sd; the model's residual error if None
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One example: its seed and its schedule."""
-
-    folder: str
-    seed: int
-    activity: Mapping[int, Mapping[str, Sampling]]
-    count_days: tuple[float, ...]
-    foci_h: tuple[float, ...] = ()
-    cells: int = 0
-    distribution: bool = False
-    chosen: Mapping[str, Mapping[str, float]] = field(default_factory=dict)  # in prior SDs
-
-
-SPECT_H = (24.0, 72.0, 168.0)
-SCENARIOS = (
-    Scenario(
-        "psma617_cycle1",
-        20260101,
-        activity={
-            1: {
-                "blood": Sampling((0.5, 2, 24, 72, 168), "kBq/mL", limit=2.0),
-                "whole_body": Sampling((2, 24, 72, 168), "%IA"),
-                "kidneys": Sampling(SPECT_H, "MBq"),
-                "liver": Sampling(SPECT_H, "MBq"),
-                "tumour_1": Sampling(SPECT_H, "MBq"),
-                "tumour_2": Sampling(SPECT_H, "kBq"),
-            }
-        },
-        count_days=(-4, 7, 14, 21, 28, 35),
-        foci_h=(-1, 1, 24, 72),
-        cells=200,
-    ),
-    Scenario(
-        "dotatate_cycle2_hold",
-        20260102,
-        activity={
-            1: {
-                "blood": Sampling((0.5, 4, 24, 96), "kBq/mL"),
-                "whole_body": Sampling((1, 24, 96, 168), "%IA"),
-                "marrow": Sampling((4, 24, 96, 168), "kBq/mL"),
-                "kidneys": Sampling((4, 24, 96, 168), "MBq", stated_cv=0.12),
-                "spleen": Sampling((24, 96, 168), "MBq"),
-                "liver": Sampling((24, 96, 168), "%IA"),
-                "tumour_liver": Sampling((24, 96, 168), "MBq"),
-            },
-            2: {
-                "marrow": Sampling((24,), "kBq/mL"),
-                "kidneys": Sampling((24,), "MBq", stated_cv=0.12),
-                "spleen": Sampling((24,), "MBq"),
-                "liver": Sampling((24,), "%IA"),
-                "tumour_liver": Sampling((24,), "MBq"),
-            },
-        },
-        count_days=(-3, 14, 28, 42, 53, 70, 77, 84, 91, 94),
-        chosen={"platelets": {"baseline": -1.0, "kill_per_gy": 1.3}},
-    ),
-    Scenario(
-        "iodine131_dtc",
-        20260103,
-        activity={
-            1: {
-                "blood": Sampling((2, 6, 24, 48, 96, 144), "MBq/L"),
-                "whole_body": Sampling((2, 6, 24, 48, 96, 144), "%IA", stated_cv=0.05),
-            }
-        },
-        count_days=(-2, 14, 28, 42, 56, 84, 119),
-        foci_h=(-2, 2, 6, 24, 48, 72, 96),
-        cells=150,
-        distribution=True,
-    ),
-)  # fmt: skip
-
-
-def kinetic_models(study: Study, regions: Iterable[str]) -> list[KineticModel]:
-    """Models of the regions, as the study's own fit starts from."""
+def kinetic_models(study: Study, sampled: Iterable[str]) -> list[KineticModel]:
+    """Return the models of all regions that doses need or that are sampled."""
     decay_per_h = nuclide(study.therapy.nuclide).decay_per_h
     agent, models = study.therapy.agent, []
     if agent in PUBLISHED_AGENTS:
         volumes = {n: t.mass_g / TUMOUR_DENSITY_G_PER_ML for n, t in study.tumours.items()}
-        models.append(
-            published_model(
-                agent,
-                decay_per_h=decay_per_h,
-                tumour_volume_ml=volumes,
-                weight_kg=study.patient.weight_kg,
-                creatinine_clearance_ml_per_min=study.patient.creatinine_clearance_ml_per_min,
-            )
+        model = published_model(
+            agent,
+            decay_per_h=decay_per_h,
+            tumour_volume_ml=volumes,
+            weight_kg=study.patient.weight_kg,
+            creatinine_clearance_ml_per_min=study.patient.creatinine_clearance_ml_per_min,
         )
+        models.append(model)
     covered = {region for model in models for region in model.regions}
-    wanted = dict.fromkeys([*regions, *study.tumours])
-    return models + [
-        region_model(agent, region, decay_per_h=decay_per_h)
-        for region in wanted
-        if region not in covered
-    ]
+    wanted = dict.fromkeys([*REGIONS[study.therapy.nuclide], *study.tumours, *sampled])
+    others = (region for region in wanted if region not in covered)
+    return models + [region_model(agent, region, decay_per_h=decay_per_h) for region in others]
 
 
 def draw_curves(
     study: Study, models: Iterable[KineticModel], rng: np.random.Generator
 ) -> tuple[Curves, dict[str, Any]]:
-    """Draw the patient's parameters once, their change in each cycle, and the curves."""
-    curves: Curves = {cycle.number: {} for cycle in study.cycles}
-    parameters: dict[str, Any] = {}
-    for model in models:
-        patient = model.log_median + model.log_sd_patient * rng.standard_normal(
-            len(model.parameters)
-        )
-        parameters[model.name] = {}
-        for cycle in study.cycles:
-            log_parameter = patient + model.log_sd_cycle * rng.standard_normal(len(patient))
-            curves[cycle.number] |= model.curves(log_parameter, cycle.activity_mbq, cycle.number)
-            named = zip(model.parameters, np.exp(log_parameter).tolist(), strict=True)
-            parameters[model.name][cycle.number] = dict(named)
-    return curves, parameters
+    """Draw the patient's parameters, their change from cycle to cycle, and the curves.
+
+    The assumed priors are independent: drawn again until the body holds no more than was given
+    and the regions no more than the body.
+    """
+    while True:
+        curves: Curves = {cycle.number: {} for cycle in study.cycles}
+        drawn: dict[str, Any] = {}
+        for model in models:
+            n = len(model.parameters)
+            patient = model.log_median + model.log_sd_patient * rng.standard_normal(n)
+            drawn[model.name] = {}
+            for cycle in study.cycles:
+                own = patient + model.log_sd_cycle * rng.standard_normal(n)
+                curves[cycle.number] |= model.curves(own, cycle.activity_mbq, cycle.number)
+                named = zip(model.parameters, np.exp(own).tolist(), strict=True)
+                drawn[model.name][cycle.number] = dict(named)
+        if all(is_possible(curves[c.number], c.activity_mbq) for c in study.cycles):
+            return curves, drawn
+
+
+def is_possible(curves: Mapping[str, SumOfExponentials], activity_mbq: float) -> bool:
+    """Tell whether activity is conserved, over the time of the samples."""
+    time_h = np.linspace(0.0, 168.0, 85)
+    whole_body = curves["whole_body"](time_h)
+    inside = [c(time_h) for r, c in curves.items() if r in SOLID_ORGANS or r.startswith("tumour")]
+    return bool(whole_body[0] <= 1.001 * activity_mbq and (sum(inside) <= whole_body).all())
 
 
 def draw_doses(
     study: Study, curves: Curves, rng: np.random.Generator
-) -> tuple[dict[int, dict[str, AbsorbedDose]], dict[str, float]]:
-    """Draw the errors of the dose model that hold for this patient, and give the true doses."""
-    patient, methods = study.patient, study.methods
+) -> tuple[Doses, dict[str, float]]:
+    """Draw the errors of the dose model that hold for this patient, and return the true doses."""
+    patient = study.patient
     masses = {k: m for k, m in patient.organ_mass_g.model_dump().items() if m is not None}
     anatomy = Anatomy(
         patient.sex, patient.weight_kg, patient.height_cm, patient.haematocrit, masses
@@ -202,112 +129,108 @@ def draw_doses(
         region: float(s_value_factor(*names, n_draws=1, rng=rng)[0])
         for region, names in sources.items()
     }
-    drawn = rmblr(methods.rmblr, haematocrit=patient.haematocrit, n_draws=1, rng=rng)
-    ratio = MarrowBloodRatio(drawn.model, drawn.value[0], drawn.assumptions)
-    doses = {
-        cycle: _doses_of_cycle(study, regions, anatomy, ratio, factor)
-        for cycle, regions in curves.items()
-    }
-    return doses, factor | {"marrow_to_blood_ratio": float(ratio.value)}
+    ratio = rmblr(study.methods.rmblr, haematocrit=patient.haematocrit, n_draws=1, rng=rng)
+    factor["marrow_to_blood_ratio"] = float(ratio.value[0])
+    doses = {c: cycle_doses(study, regions, anatomy, factor) for c, regions in curves.items()}
+    return doses, factor
 
 
-def _doses_of_cycle(
+def cycle_doses(
     study: Study,
     curves: Mapping[str, SumOfExponentials],
     anatomy: Anatomy,
-    ratio: MarrowBloodRatio,
     factor: Mapping[str, float],
 ) -> dict[str, AbsorbedDose]:
+    """Return the true doses of one cycle."""
     source, density = study.therapy.nuclide, study.methods.blood_density_g_per_ml
     body = curves["whole_body"]
     organs = {region: curves[region] for region in SOLID_ORGANS if region in curves}
-    marrow: dict[str, Any] = {
-        "anatomy": anatomy,
-        "organ_mbq": organs,
-        "whole_body_mbq": body,
-        "marrow_model": study.methods.marrow_model,
-        "s_value_factor": factor["marrow"],
-    }
+    common: dict[str, Any] = {"anatomy": anatomy, "whole_body_mbq": body}
+    blood: dict[str, Any] = {"blood_density_g_per_ml": density}
+    marrow = {**common, "organ_mbq": organs, "marrow_model": study.methods.marrow_model}
+    marrow["s_value_factor"] = factor["marrow"]
     doses = {
         "blood": blood_dose(
-            curves["blood"], source, anatomy=anatomy, whole_body_mbq=body,
-            blood_density_g_per_ml=density, s_value_factor=factor["blood"],
-        ),
-        "marrow": marrow_dose_image_method(curves["marrow"], source, **marrow)
-        if study.methods.marrow_dose == "image"
-        else marrow_dose_blood_method(
-            curves["blood"], source, ratio=ratio, blood_density_g_per_ml=density, **marrow
-        ),
-    }  # fmt: skip
+            curves["blood"], source, s_value_factor=factor["blood"], **common, **blood
+        )
+    }
+    if study.marrow_dose_method == "image":
+        doses["marrow"] = marrow_dose_image_method(curves["marrow"], source, **marrow)
+    else:
+        value = np.asarray(factor["marrow_to_blood_ratio"])
+        ratio = MarrowBloodRatio(study.methods.rmblr, value, ())
+        doses["marrow"] = marrow_dose_blood_method(
+            curves["blood"], source, ratio=ratio, **marrow, **blood
+        )
     for region, curve in organs.items():
         doses[region] = organ_dose(
-            region, curve, source, anatomy=anatomy, other_mbq=organs, whole_body_mbq=body,
-            s_value_factor=factor[region],
-        )  # fmt: skip
+            region, curve, source, other_mbq=organs, s_value_factor=factor[region], **common
+        )
     for region, tumour in study.tumours.items():
         doses[region] = tumour_dose(
-            curves[region], source, mass_g=tumour.mass_g, region=region,
+            curves[region],
+            source,
+            mass_g=tumour.mass_g,
+            region=region,
             s_value_factor=factor[region],
-        )  # fmt: skip
+        )
     return doses
 
 
 def mbq_per_unit(unit: str, activity_mbq: float) -> float:
-    """Factor that turns `unit` into MBq or MBq/mL."""
+    """Return the factor that turns `unit` into MBq or MBq/mL."""
     amount, _, volume = unit.partition("/")
     size = {"MBq": 1.0, "kBq": 1e-3, "%IA": activity_mbq / 100}[amount]
     return size / (1000.0 if volume == "L" else 1.0)
 
 
 def activity_rows(
-    scenario: Scenario,
+    schedule: Iterable[Mapping[str, Any]],
     study: Study,
     curves: Curves,
     residual: Mapping[str, ResidualError],
     rng: np.random.Generator,
-) -> list[list[object]]:
-    """Simulated samples; what falls below the limit of quantification is reported as such."""
+) -> Rows:
+    """Simulate samples; what falls below the limit of quantification is reported as such."""
     decay_per_h = nuclide(study.therapy.nuclide).decay_per_h
-    rows: list[list[object]] = []
-    for cycle, regions in scenario.activity.items():
-        for region, plan in regions.items():
-            error = residual[region]
-            if plan.stated_cv is not None:
-                error = ResidualError(plan.stated_cv)
-            time = np.array(plan.time_h)
-            truth = curves[cycle][region](time)
-            noise = error.sd(truth, np.exp(-decay_per_h * time)) * rng.standard_normal(len(time))
-            values = (truth + noise) / mbq_per_unit(plan.unit, study.cycles[cycle - 1].activity_mbq)
-            for t, value in zip(plan.time_h, values, strict=True):
-                below = value <= plan.limit
-                shown = plan.limit if below else _rounded(value)
-                sd = _rounded(plan.stated_cv * value) if plan.stated_cv else ""
-                rows.append([cycle, t, region, shown, plan.unit, sd, int(below)])
+    rows = []
+    for plan in schedule:
+        cycle, region, cv = plan["cycle"], plan["region"], plan.get("stated_cv")
+        error = ResidualError(cv) if cv else residual[region]
+        time_h = np.array(plan["time_h"], dtype=np.float64)
+        truth = curves[cycle][region](time_h)
+        sd = error.sd(truth, np.exp(-decay_per_h * time_h))
+        measured = truth + sd * rng.standard_normal(len(time_h))
+        limit = plan.get("limit", 0.0)
+        for t, mbq in zip(plan["time_h"], measured, strict=True):
+            value = mbq / mbq_per_unit(plan["unit"], study.cycles[cycle - 1].activity_mbq)
+            below = value <= limit
+            shown = [limit, plan["unit"], ""]
+            if not below:
+                shown = [digits(value, 4), plan["unit"], digits(cv * value, 3) if cv else ""]
+            rows.append([cycle, t, region, *shown, int(below)])
     return rows
 
 
 def foci_rows(
-    scenario: Scenario,
-    study: Study,
-    blood: AbsorbedDose,
-    rng: np.random.Generator,
-) -> tuple[list[list[object]], RepairDraws]:
-    """Simulated foci of cycle 1, cell by cell Poisson."""
-    given = study.methods.foci_calibration
-    assert given is not None
-    line = LinearCalibration(
-        given.slope_per_gy, given.slope_sd, irradiation_h=given.irradiation_h, source=given.source
+    schedule: Mapping[str, Any], study: Study, blood: AbsorbedDose, rng: np.random.Generator
+) -> tuple[Rows, RepairDraws]:
+    """Simulate foci of cycle 1, Poisson from cell to cell."""
+    line = study.methods.foci_calibration
+    assert line is not None
+    calibration = LinearCalibration(
+        line.slope_per_gy, line.slope_sd, irradiation_h=line.irradiation_h, source=line.source
     )
-    repair = draw_repair(RepairModel(line), 1, rng)
-    rows: list[list[object]] = []
-    for time_h in scenario.foci_h:
+    repair = draw_repair(RepairModel(calibration), 1, rng)
+    rows = []
+    for time_h in schedule["time_h"]:
         mean = repair.background_per_cell[0]
         if time_h >= 0:
             mean = predict_foci(blood.dose_rate, [time_h], repair)[0, 0]
-        cells = rng.poisson(mean, scenario.cells)
-        row: list[object] = [1, time_h, scenario.cells, int(cells.sum())]
-        if scenario.distribution:
-            row += np.bincount(np.minimum(cells, 6), minlength=7).tolist()
+        foci = rng.poisson(mean, schedule["cells"])
+        row = [1, time_h, len(foci), int(foci.sum())]
+        if schedule.get("distribution"):
+            row += np.bincount(np.minimum(foci, 6), minlength=7).tolist()
         rows.append(row)
     return rows, repair
 
@@ -317,126 +240,128 @@ def draw_count_parameters(
     chosen: Mapping[str, Mapping[str, float]],
     rng: np.random.Generator,
 ) -> dict[str, CountParameters]:
-    """Draw until the white cells fit: neutrophils and lymphocytes are part of the leukocytes."""
-    while True:
-        drawn = {}
-        for name, prior in priors.items():
-            z = rng.standard_normal(len(PARAMETER_NAMES))
-            for parameter, value in chosen.get(name, {}).items():
-                z[PARAMETER_NAMES.index(parameter)] = value
-            drawn[name] = prior.parameters(z)
-        part = drawn["neutrophils"].baseline + drawn["lymphocytes"].baseline
-        if part < 0.95 * drawn["leukocytes"].baseline:
-            return drawn
+    """Draw the parameters of each lineage; `chosen` are set, in prior standard deviations."""
+    drawn = {}
+    for name, prior in priors.items():
+        z = rng.standard_normal(len(PARAMETER_NAMES))
+        for parameter, value in chosen.get(name, {}).items():
+            z[PARAMETER_NAMES.index(parameter)] = value
+        drawn[name] = prior.parameters(z)
+    return drawn
+
+
+def white_cells_fit(count: Mapping[str, Any], share: float) -> bool:
+    """Tell whether neutrophils and lymphocytes are at most this share of the leukocytes."""
+    part = count["neutrophils"] + count["lymphocytes"]
+    return bool(np.all(part <= share * count["leukocytes"]))
 
 
 def count_rows(
-    scenario: Scenario,
+    schedule: Mapping[str, Any],
     study: Study,
     marrow: Mapping[int, AbsorbedDose],
     rng: np.random.Generator,
-) -> tuple[list[list[object]], dict[str, Any]]:
-    """Simulated blood counts with log-normal scatter, and the truth behind them."""
-    method = study.methods.marrow_dose
-    assert method is not None
-    priors = {name: lineage_prior(name, method) for name in LINEAGES}
-    parameters = draw_count_parameters(priors, scenario.chosen, rng)
+) -> tuple[Rows, dict[str, Any]]:
+    """Simulate blood counts with log-normal scatter, and return the truth behind them.
+
+    The lineages' priors are independent: drawn again until the white cells fit.
+    """
+    days = schedule["count_days"]
+    priors = {name: lineage_prior(name, study.marrow_dose_method) for name in LINEAGES}
     given = [(study.cycle_day(c), dose.dose_rate) for c, dose in marrow.items()]
-    later = np.arange(0.0, given[-1][0] + AFTER_LAST_CYCLE_D + 1)
-    columns, truth = [], {}
-    for name, own in parameters.items():
-        sigma = np.sqrt(np.log1p(priors[name].residual_cv ** 2))
-        count = simulate_counts(own, given, scenario.count_days).count
-        count = count * np.exp(sigma * rng.standard_normal(count.shape))
-        columns.append([_fixed(value, DECIMALS.get(name, 2)) for value in count])
-        course = simulate_counts(own, given, later)
-        truth[name] = {key: float(getattr(own, key)) for key in PARAMETER_NAMES} | {
+    expected: dict[str, Any] = {}
+    while not expected or not white_cells_fit(expected, 0.85):
+        own = draw_count_parameters(priors, schedule.get("chosen", {}), rng)
+        expected = {name: simulate_counts(own[name], given, days).count for name in LINEAGES}
+    sigma = {name: np.sqrt(np.log1p(prior.residual_cv**2)) for name, prior in priors.items()}
+    rows = []
+    for index, day in enumerate(days):
+        count: dict[str, Any] = {}
+        while not count or not white_cells_fit(count, 1.0):
+            z = dict(zip(LINEAGES, rng.standard_normal(len(LINEAGES)), strict=True))
+            count = {n: expected[n][index] * np.exp(sigma[n] * z[n]) for n in LINEAGES}
+        rows.append([day, *(f"{count[n]:.{DECIMALS.get(n, 2)}f}" for n in LINEAGES)])
+    later = np.arange(given[-1][0] + AFTER_LAST_CYCLE_D)
+    truth = {}
+    for name in LINEAGES:
+        course = simulate_counts(own[name], given, later)
+        truth[name] = {key: float(getattr(own[name], key)) for key in PARAMETER_NAMES} | {
             "nadir": float(course.nadir()),
             "nadir_day": float(course.nadir_day()),
-            "at_decision": float(simulate_counts(own, given, [study.decision_day]).count[0]),
         }
-    return [[d, *row] for d, row in zip(scenario.count_days, zip(*columns), strict=True)], truth
+    return rows, truth
 
 
-def simulate(scenario: Scenario, folder: Path, *, seed: int | None = None) -> dict[str, Any]:
+def simulate(schedule: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Write the tables and truth.json into a folder that holds study.yaml; return the truth."""
     for old in folder.glob("*.csv"):
         old.unlink()
     study = read_study(folder)
-    rng = np.random.default_rng(scenario.seed if seed is None else seed)
-    models = kinetic_models(study, REGIONS[study.therapy.nuclide] + _sampled(scenario))
-    residual = {r: e for model in models for r, e in model.residual.items()}
-    residual |= {r: ResidualError(cv) for r, cv in study.methods.residual_cv.items()}
+    rng = np.random.default_rng(schedule["seed"])
+    models = kinetic_models(study, [plan["region"] for plan in schedule["activity"]])
+    residual = {region: error for m in models for region, error in m.residual.items()}
+    residual |= {region: ResidualError(cv) for region, cv in study.methods.residual_cv.items()}
     curves, kinetics = draw_curves(study, models, rng)
-    doses, dose_factors = draw_doses(study, curves, rng)
-    rows = activity_rows(scenario, study, curves, residual, rng)
-    _write(folder / "activity.csv", "cycle,time_h,region,value,unit,sd,blq", rows)
+    rows = activity_rows(schedule["activity"], study, curves, residual, rng)
+    write_table(folder / "activity.csv", "cycle,time_h,region,value,unit,sd,blq", rows)
+    study = read_study(folder)  # now it knows whether the marrow was imaged
+    doses, factors = draw_doses(study, curves, rng)
     truth: dict[str, Any] = {
-        "about": "SIMULATED: true values behind the tables of this folder",
-        "seed": scenario.seed if seed is None else seed,
+        "about": "SIMULATED: the true values behind the tables of this folder",
+        "seed": schedule["seed"],
         "kinetics": kinetics,
         "time_integrated_activity_mbq_h": {
-            c: {r: float(curve.integral()) for r, curve in regions.items()}
+            c: {region: float(curve.integral()) for region, curve in regions.items()}
             for c, regions in curves.items()
         },
-        "dose_factors": dose_factors,
-        "marrow_method": study.methods.marrow_dose,
+        "dose_factors": factors,
+        "marrow_method": study.marrow_dose_method,
         "dose_gy": {
-            c: {r: float(dose.dose_gy) for r, dose in regions.items()}
+            c: {region: float(dose.dose_gy) for region, dose in regions.items()}
             for c, regions in doses.items()
         },
     }
-    if scenario.foci_h:
-        rows, repair = foci_rows(scenario, study, doses[1]["blood"], rng)
-        header = "cycle,time_h,cells,foci" + ",c0,c1,c2,c3,c4,c5,c6" * scenario.distribution
-        _write(folder / "foci.csv", header, rows)
+    if "foci" in schedule:
+        rows, repair = foci_rows(schedule["foci"], study, doses[1]["blood"], rng)
+        classes = ",c0,c1,c2,c3,c4,c5,c6" if schedule["foci"].get("distribution") else ""
+        write_table(folder / "foci.csv", "cycle,time_h,cells,foci" + classes, rows)
         truth["foci"] = {
             "induction_per_gy": float(repair.induction_per_gy[0]),
             "repair_rate_per_h": float(repair.repair_rate_per_h[0, 0]),
             "background_per_cell": float(repair.background_per_cell[0]),
         }
     marrow = {cycle: regions["marrow"] for cycle, regions in doses.items()}
-    rows, truth["counts"] = count_rows(scenario, study, marrow, rng)
-    _write(folder / "counts.csv", ",".join(["day", *LINEAGES]), rows)
+    rows, truth["counts"] = count_rows(schedule, study, marrow, rng)
+    write_table(folder / "counts.csv", ",".join(["day", *LINEAGES]), rows)
     (folder / "truth.json").write_text(json.dumps(truth, indent=1) + "\n", encoding="utf-8")
     return truth
 
 
-def _sampled(scenario: Scenario) -> tuple[str, ...]:
-    return tuple(region for regions in scenario.activity.values() for region in regions)
+def digits(value: float, n: int) -> str:
+    """Return a number with n significant digits, without an exponent."""
+    return np.format_float_positional(float(f"{value:.{n}g}"), trim="-")
 
 
-def _rounded(value: float) -> str:
-    return _plain(float(f"{value:.{DIGITS}g}"))
-
-
-def _fixed(value: float, decimals: int) -> str:
-    return f"{value:.{decimals}f}"
-
-
-def _plain(value: float) -> str:
-    return np.format_float_positional(value, trim="-")
-
-
-def _write(path: Path, header: str, rows: Iterable[Iterable[object]]) -> None:
+def write_table(path: Path, header: str, rows: Rows) -> None:
+    """Write a table with a trailing newline."""
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header.split(","))
-        writer.writerows([f"{c:g}" if isinstance(c, float) else c for c in row] for row in rows)
+        writer.writerows(rows)
 
 
 def main(out: Path) -> None:
-    """Write the three examples into `out`, each with a copy of its study.yaml."""
-    for scenario in SCENARIOS:
-        folder = out / scenario.folder
+    """Write the examples into `out`, each beside (a copy of) its study.yaml."""
+    for name, schedule in SCHEDULES.items():
+        folder = out / name
         folder.mkdir(parents=True, exist_ok=True)
         if out.resolve() != HERE.resolve():
-            shutil.copy(HERE / scenario.folder / "study.yaml", folder)
-        simulate(scenario, folder)
+            shutil.copy(HERE / name / "study.yaml", folder)
+        simulate(schedule, folder)
         print(f"{folder}: {', '.join(sorted(path.name for path in folder.iterdir()))}")
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Simulate the example patients.")
     parser.add_argument("--out", type=Path, default=HERE, help="folder to write to")
     main(parser.parse_args().out)

@@ -132,7 +132,8 @@ def fit_linear_calibration(
 
     References
     ----------
-    Quasi-Poisson identity-link lines for foci: Einbeck J et al. PLoS ONE 2018;13:e0207464.
+    Quasi-Poisson identity-link lines for foci: Einbeck J et al. PLoS ONE 2018;13:e0207464,
+    doi:10.1371/journal.pone.0207464.
 
     Examples
     --------

@@ -204,6 +204,7 @@ def dispersion_test(distribution: Sequence[int]) -> DispersionTest:
     References
     ----------
     Papworth's u test as in IAEA, Cytogenetic Dosimetry, EPR-Biodosimetry 2011 (Vienna: IAEA).
+    Example: Barquinero JF et al. Mutat Res 1995;326:65-69, doi:10.1016/0027-5107(94)00150-4.
 
     Examples
     --------

@@ -52,7 +52,8 @@ class RepairModel:
     References
     ----------
     Schumann S et al. Eur J Nucl Med Mol Imaging 2022;49:1447 (PMC8940852). Background: Ritt P et
-    al. J Nucl Med 2021;62:379; Doai M et al. Ann Nucl Med 2013;27:233.
+    al. J Nucl Med 2021;62:379-385, doi:10.2967/jnumed.120.243782; Doai M et al. Ann Nucl Med
+    2013;27:233-238, doi:10.1007/s12149-012-0678-0.
     """
 
     calibration: LinearCalibration

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 _EXAMPLES = Path(__file__).parents[1] / "examples"
 _PACKAGED_EXAMPLES = Path(__file__).with_name("examples")
 
+_STEPS = ("kinetics", "foci", "doses", "blood counts", "planning", "report")
+
 app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
@@ -179,18 +181,18 @@ def _bad_input_exits_with_2() -> Iterator[None]:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str], None]]:
-    """A spinner with the current step, on stderr, and only on a terminal."""
+def _progress(n_studies: int = 1) -> Iterator[Callable[[str], None]]:
+    """A bar over the steps of all studies, on stderr, and only on a terminal."""
     if not sys.stderr.isatty():
         yield lambda step: None
         return
     from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    columns = (TextColumn("{task.description:>14}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading")
-        yield lambda step: bar.update(task, description=step)
+        task = bar.add_task("reading", total=len(_STEPS) * n_studies, completed=-1)
+        yield lambda step: bar.update(task, description=step, advance=1)
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from hemadose.assess import Assessment, assess
 from hemadose.planning.label_walk import Administration, CountGrades
 from hemadose.planning.recommend import recommend
 from hemadose.planning.recommendation import Recommendation
-from hemadose.planning.risks import Risks, activity_grid, study_risks
+from hemadose.planning.risks import Risks, activity_grid, interval_grid, study_risks
 from hemadose.planning.rules import LabelDecision, label_decision
 from hemadose.study import Study, read_study
 from radiobio import ctcae_grade
@@ -90,7 +90,7 @@ def plan(
     activity = activity_grid(
         therapy.max_activity_gbq, therapy.planned_activity_gbq, label.resume_activity_gbq
     )
-    interval = np.asarray(therapy.interval_days, dtype=np.float64)
+    interval = interval_grid(study)
     risks = study_risks(assessment, activity, interval, n_draws=min(n_draws, _PLANNING_DRAWS))
     ess = _effective_sample_size(assessment)
     recommendation = recommend(
@@ -114,6 +114,8 @@ def study_label_decision(study: Study) -> LabelDecision:
     as grade 1: the labels treat grades 0 and 1 alike.
     """
     lower_limits = study.methods.lower_limit_of_normal.model_dump()
+    therapy = study.therapy
+    unlimited = therapy.label == "none"  # then only the hard cap limits the activity
     history = [
         CountGrades(
             row.day,
@@ -123,13 +125,15 @@ def study_label_decision(study: Study) -> LabelDecision:
         for row in study.counts
     ]
     return label_decision(
-        study.therapy.label,
+        therapy.label,
         history,
         cycles=[
             Administration(study.cycle_day(c.number), c.activity_mbq / 1000) for c in study.cycles
         ],
         decision_day=study.decision_day,
-        planned_activity_gbq=study.therapy.planned_activity_gbq,
+        planned_activity_gbq=therapy.max_activity_gbq
+        if unlimited
+        else therapy.planned_activity_gbq,
         creatinine_clearance_ml_min=study.patient.creatinine_clearance_ml_per_min,
         max_data_age_days=study.methods.max_data_age_days,
     )

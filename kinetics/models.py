@@ -62,6 +62,8 @@ class KineticModel:
         Publication, or "ASSUMED".
     assumptions : tuple of str
         What is assumed rather than published.
+    form_name : str
+        Curve form of a single-region model; empty for a compartment model.
     """
 
     name: str
@@ -75,3 +77,4 @@ class KineticModel:
     decay_per_h: float
     source: str
     assumptions: tuple[str, ...] = ()
+    form_name: str = ""

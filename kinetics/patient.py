@@ -110,6 +110,10 @@ def fit_patient(
     ------
     KineticsError
         If a sample is of an unknown region or cycle.
+
+    References
+    ----------
+    Beal SL. J Pharmacokinet Pharmacodyn 2001;28:481-504, doi:10.1023/A:1012299115260.
     """
     data = tuple(samples)
     for sample in data:

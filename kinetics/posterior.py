@@ -129,7 +129,8 @@ def sample_posterior(
 
     References
     ----------
-    Laplace and importance resampling: Gelman et al., Bayesian Data Analysis, 3rd ed., ch. 10, 13.
+    Laplace and importance resampling: Gelman A et al. Bayesian Data Analysis, 3rd ed. (2013),
+    ch. 10 and 13.
 
     Examples
     --------

@@ -104,6 +104,7 @@ def region_model(
             f"ASSUMED: a wide prior of the {region} kinetics of {agent} (no population model is "
             f"published), residual error {100 * cv:.0f} % where the data give no sd",
         ),
+        form_name=chosen.name,
     )
 
 

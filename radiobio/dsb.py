@@ -54,7 +54,12 @@ def foci_per_cell(
 
     With one component this is :math:`dN/dt = c\dot D - kN`. Late, :math:`N - N_b` tends to
     :math:`c\dot D(t)/(k-\lambda)`: foci follow the dose early and the dose rate late, as was
-    seen in patients by Schumann et al. 2019 (PubMed 31028426).
+    seen in patients by Schumann et al. 2019.
+
+    References
+    ----------
+    Schumann S et al. Eur J Nucl Med Mol Imaging 2019;46:1723-1732,
+    doi:10.1007/s00259-019-04317-4.
 
     Examples
     --------

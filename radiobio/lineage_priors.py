@@ -41,8 +41,16 @@ _RESIDUAL_CV = {
     "leukocytes": 0.20,
 }
 # Image-based over blood-based marrow dose: means of 16 patients on 177Lu-DOTATATE, 0.0697 and
-# 0.0164 Gy/GBq (PMC10478826, Table 3, its patient 5 left out as in the source).
-_KILL_FACTOR = {"image": 1.0, "blood": 0.0697 / 0.0164}
+# 0.0164 Gy/GBq (PMC10478826, Table 3, its patient 5 left out as in the source). Free iodide is
+# not taken up by marrow, so its blood-based dose stands for the marrow dose itself (ASSUMED).
+_KILL_FACTOR = {"image": 1.0, "blood": 0.0697 / 0.0164, "blood_iodide": 1.0}
+_MATCHED = "marrow dose (median), set to match published grades under 4 x 7.4 GBq 177Lu-DOTATATE"
+_KILL_BASIS = {
+    "image": f"image-based {_MATCHED}; it holds for that dose method only",
+    "blood": f"blood-based {_MATCHED}; it holds for that dose method only",
+    "blood_iodide": "blood-based marrow dose (median), that of image-based doses, as marrow takes "
+    "up no iodide",
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,10 +106,11 @@ def lineage_prior(
     ----------
     lineage : {"platelets", "haemoglobin", "neutrophils", "lymphocytes", "leukocytes"}
         Which cells.
-    dose_method : {"blood", "image"}
+    dose_method : {"blood", "image", "blood_iodide"}
         How the marrow dose was obtained: from the activity in blood, or from images of the
-        vertebrae. The two differ about fourfold in the same patients, so that one kill per gray
-        cannot serve both; never mix them.
+        vertebrae. The two differ about fourfold in the same patients on 177Lu, so that one kill
+        per gray cannot serve both; never mix them. ``"blood_iodide"`` is the blood method for
+        131I-iodide, which marrow does not take up.
     baseline : float, optional
         The patient's own count before therapy (1e9/L; haemoglobin g/L). Either give it here or
         hand it to `fit_counts` among the counts, not both.
@@ -129,7 +138,8 @@ def lineage_prior(
     * Lymphocytes: killed where they are; 7 d, an early nadir, slow recovery.
     * Haemoglobin: 8 d of maturation and red cells that live 120 d.
     * Feedback exponents near those of chemotherapy (0.145 to 0.24; Friberg et al. 2002,
-      doi:10.1200/JCO.2002.02.140; Kloft et al. 2006), 0.1 for the pools that recover slowly.
+      doi:10.1200/JCO.2002.02.140; Kloft et al. 2006, doi:10.1158/1078-0432.CCR-06-0815), 0.1
+      for the pools that recover slowly.
     * Kill per gray: chosen so that virtual patients (4 x 7.4 GBq every 8 weeks, marrow doses of
       PMC10478826 Table 3) show incidences close to NETTER-1 (grade 1 or more / 3 or more:
       platelets 53/1 %, neutrophils 26/3 %, anaemia 81/0 % against 54/1 % in the control arm),
@@ -137,6 +147,9 @@ def lineage_prior(
       to Widjaja 2021 for lymphocytes (58 % any grade after one cycle,
       doi:10.1007/s00259-021-05412-1). Marrow dose predicts toxicity weakly, so its log standard
       deviation is wide: 0.5.
+    * 131I-iodide: the kill per gray of image-based doses. A blood-based one would make 2 Gy, the
+      blood dose that radioiodine therapy is held below (Benua; J Nucl Med series of
+      pre-therapeutic dosimetry), lethal to the marrow, which it is not.
     * Baselines: adults' usual counts. Residual CVs: within-person variation plus model error.
 
     Examples
@@ -148,7 +161,8 @@ def lineage_prior(
     if lineage not in _MEDIANS:
         raise RadiobioError(f"lineage {lineage!r} is not known; known: {list(_MEDIANS)}")
     if dose_method not in _KILL_FACTOR:
-        raise RadiobioError(f"dose_method {dose_method!r} is not known; use 'blood' or 'image'")
+        known = list(_KILL_FACTOR)
+        raise RadiobioError(f"dose_method {dose_method!r} is not known; known: {known}")
     typical, transit_d, feedback, kill = _MEDIANS[lineage]
     log_sd = np.array([*_LOG_SDS[lineage], _LOG_SD_KILL])
     if baseline is not None:
@@ -176,8 +190,7 @@ def _assumptions(
         f"ASSUMED: {lineage} follow a transit-compartment model with a mean transit time of "
         f"{transit_d:g} d and a feedback exponent of {feedback:g} (population medians); no human "
         "radionuclide parameters are published",
-        f"ASSUMED: {kill:.3g} log kill per Gy of {dose_method}-based marrow dose (median), set to "
-        "match published grades under 4 x 7.4 GBq 177Lu; it holds for that dose method only",
+        f"ASSUMED: {kill:.3g} log kill of {lineage} precursors per Gy of {_KILL_BASIS[dose_method]}",
         "ASSUMED: no permanent loss of marrow reserve from cycle to cycle, no effect of "
         "metastases or earlier therapy beyond the baseline count",
         f"ASSUMED: counts scatter around the model with a CV of {_RESIDUAL_CV[lineage]:.0%}",

@@ -153,15 +153,13 @@ def _models(
             agent, region, decay_per_h=decay_per_h, residual_cv=overrides.get(region)
         )
         choice = _compare_forms(default, [s for s in samples if s.region == region])
-        form = None
         if choice:
             choices.append(choice)
-            form = choice.candidates[0].form.name
-        models.append(
-            region_model(
-                agent, region, decay_per_h=decay_per_h, form=form, residual_cv=overrides.get(region)
+            best = choice.candidates[0].form.name
+            default = region_model(
+                agent, region, decay_per_h=decay_per_h, form=best, residual_cv=overrides.get(region)
             )
-        )
+        models.append(default)
     return models, choices
 
 
@@ -174,7 +172,10 @@ def _regions_wanted(study: Study, samples: list[ActivitySample]) -> list[str]:
 
 
 def _compare_forms(model: KineticModel, samples: list[ActivitySample]) -> FormChoice | None:
-    """Least squares with AICc on the cycle with most quantified samples, if they suffice."""
+    """Least squares with AICc on the cycle with most quantified samples.
+
+    None if the samples do not suffice to put the default form beside another.
+    """
     usable = [s for s in samples if not s.below_limit]
     counts = {cycle: sum(s.cycle == cycle for s in usable) for cycle in {s.cycle for s in usable}}
     if not counts:
@@ -189,4 +190,6 @@ def _compare_forms(model: KineticModel, samples: list[ActivitySample]) -> FormCh
         sd,
         decay_per_h=model.decay_per_h,
     )
-    return FormChoice(chosen[0].region, richest, tuple(fits)) if fits else None
+    if model.form_name not in (fit.form.name for fit in fits):
+        return None
+    return FormChoice(chosen[0].region, richest, tuple(fits))

@@ -124,6 +124,8 @@ def fit_study_counts(
     next_cycle = max(doses.doses)
     marrow = {cycle: regions["marrow"].dose_rate for cycle, regions in doses.doses.items()}
     given = [(study.cycle_day(c.number), marrow[c.number]) for c in study.cycles]
+    iodide = study.therapy.agent == "iodide" and doses.marrow_method == "blood"
+    method = "blood_iodide" if iodide else doses.marrow_method
     fitted = {}
     for lineage in lineages:
         rows = [
@@ -132,7 +134,7 @@ def fit_study_counts(
             if lineage in row.values and row.day <= study.decision_day
         ]
         day, count = np.array(rows, dtype=np.float64).reshape(-1, 2).T
-        prior = lineage_prior(lineage, doses.marrow_method)
+        prior = lineage_prior(lineage, method)
         if given:
             posterior = fit_counts(prior, given, day=day, count=count, rng=rng, n_draws=n_draws)
         else:

@@ -26,10 +26,9 @@ from foci import (
 )
 from hemadose.study import Study
 
-_PAIRS_PER_DRAW = 16  # repair draws tried with each dose draw
+_PAIRS_PER_DRAW = 32  # repair draws tried with each dose draw
 _CONFLICT_P = 0.01  # below it the foci contradict the kinetics and do not reweight them
 _LEAST_EFFECTIVE = 100.0
-_CURVE_H = np.concatenate([[0.0], np.geomspace(0.05, 168.0, 60)])
 
 
 @dataclass(frozen=True, eq=False)

@@ -92,8 +92,8 @@ def recommend(
 
     References
     ----------
-    Overdose control: Babb J, Rogatko A, Zacks S. Stat Med 1998;17:1103-20. Neuenschwander B,
-    Branson M, Gsponer T. Stat Med 2008;27:2420-39, doi:10.1002/sim.3230.
+    Overdose control: Babb J, Rogatko A, Zacks S. Stat Med 1998;17:1103-1120. Neuenschwander B,
+    Branson M, Gsponer T. Stat Med 2008;27:2420-2439, doi:10.1002/sim.3230.
 
     Examples
     --------

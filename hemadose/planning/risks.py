@@ -10,6 +10,7 @@ import numpy.typing as npt
 from hemadose.assess import Assessment
 from hemadose.assess.counts import CONSTRAINED_LINEAGES
 from hemadose.planning.recommendation import Constraint
+from hemadose.study import Study
 from kinetics import SumOfExponentials
 from radiobio import GRADE3_LIMIT, bed_gy, lea_catcheside_g
 
@@ -93,11 +94,15 @@ def study_risks(
     )
 
 
-def decision_days(assessment: Assessment, interval_days: FloatArray) -> FloatArray:
-    """Day of the next administration at each interval, not before the decision."""
-    study = assessment.study
-    last = study.cycle_day(len(study.cycles)) if study.cycles else 0.0
-    return np.maximum(last + interval_days, study.decision_day)
+def interval_grid(study: Study) -> FloatArray:
+    """Admissible intervals since the last cycle (days), those that have passed replaced by now.
+
+    Before the first cycle there is nothing to wait for: the only interval is 0.
+    """
+    if not study.cycles:
+        return np.zeros(1)
+    elapsed = study.decision_day - study.cycle_day(len(study.cycles))
+    return np.unique(np.maximum(study.therapy.interval_days, elapsed))
 
 
 def _grade(
@@ -108,16 +113,14 @@ def _grade(
     n_draws: int,
 ) -> Constraint:
     counts = assessment.counts[lineage]
-    days = decision_days(assessment, interval_days)
-    first_cycle = not assessment.study.cycles
+    study = assessment.study
+    last = study.cycle_day(len(study.cycles)) if study.cycles else 0.0
     exceeds = np.stack(
         [
             counts.reaches_grade_3(
-                next_day=0.0 if first_cycle else float(day),
-                activity_gbq=activity_gbq,
-                n_draws=n_draws,
+                next_day=last + float(interval), activity_gbq=activity_gbq, n_draws=n_draws
             )
-            for day in days
+            for interval in interval_days
         ]
     )
     return Constraint(
@@ -125,7 +128,7 @@ def _grade(
         text=f"{lineage} of grade 3 or above within 12 weeks",
         limit=GRADE3_LIMIT[lineage],
         unit="g/L" if lineage == "haemoglobin" else "1e9/L",
-        tolerance=getattr(assessment.study.limits.grade3_tolerance, lineage),
+        tolerance=getattr(study.limits.grade3_tolerance, lineage),
         exceeds=exceeds,
     )
 

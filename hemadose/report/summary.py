@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hemadose.plan import Plan
-from hemadose.planning.risks import decision_days
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -47,9 +46,8 @@ def next_day(plan: Plan) -> float | None:
     interval = plan.recommendation.interval_days
     if plan.recommendation.action != "treat" or interval is None:
         return None
-    if not plan.study.cycles:
-        return 0.0
-    return float(decision_days(plan.assessment, np.array([interval]))[0])
+    cycles = len(plan.study.cycles)
+    return interval + (plan.study.cycle_day(cycles) if cycles else 0.0)
 
 
 def next_date(plan: Plan) -> date | None:
@@ -76,10 +74,9 @@ def headline(plan: Plan) -> str:
     if action == "hold":
         return f"Hold: do not give cycle {given + 1} of {agent_name(plan)} now"
     text = f"Give {plan.recommendation.activity_gbq:g} GBq {agent_name(plan)}"
-    day = next_day(plan)
-    if not given or day is None:
+    if not given or plan.recommendation.interval_days is None:
         return f"{text} as cycle 1"
-    return f"{text} {day - plan.study.cycle_day(given):g} days after cycle {given}"
+    return f"{text} {plan.recommendation.interval_days:g} days after cycle {given}"
 
 
 def unit_of(region: str) -> str:
