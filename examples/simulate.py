@@ -86,9 +86,10 @@ def draw_curves(
 ) -> tuple[Curves, dict[str, Any]]:
     """Draw the patient's parameters, their change from cycle to cycle, and the curves.
 
-    The assumed priors are independent: drawn again until the body holds no more than was given
-    and the regions no more than the body.
+    The assumed priors of single regions are independent: drawn again until the body holds no
+    more than was given and the regions no more than the body. Compartments see to that themselves.
     """
+    conserved = study.therapy.agent in PUBLISHED_AGENTS
     while True:
         curves: Curves = {cycle.number: {} for cycle in study.cycles}
         drawn: dict[str, Any] = {}
@@ -101,7 +102,7 @@ def draw_curves(
                 curves[cycle.number] |= model.curves(own, cycle.activity_mbq, cycle.number)
                 named = zip(model.parameters, np.exp(own).tolist(), strict=True)
                 drawn[model.name][cycle.number] = dict(named)
-        if all(is_possible(curves[c.number], c.activity_mbq) for c in study.cycles):
+        if conserved or all(is_possible(curves[c.number], c.activity_mbq) for c in study.cycles):
             return curves, drawn
 
 
@@ -142,11 +143,10 @@ def cycle_doses(
     factor: Mapping[str, float],
 ) -> dict[str, AbsorbedDose]:
     """Return the true doses of one cycle."""
-    source, density = study.therapy.nuclide, study.methods.blood_density_g_per_ml
-    body = curves["whole_body"]
+    source = study.therapy.nuclide
     organs = {region: curves[region] for region in SOLID_ORGANS if region in curves}
-    common: dict[str, Any] = {"anatomy": anatomy, "whole_body_mbq": body}
-    blood: dict[str, Any] = {"blood_density_g_per_ml": density}
+    common: dict[str, Any] = {"anatomy": anatomy, "whole_body_mbq": curves["whole_body"]}
+    blood: dict[str, Any] = {"blood_density_g_per_ml": study.methods.blood_density_g_per_ml}
     marrow = {**common, "organ_mbq": organs, "marrow_model": study.methods.marrow_model}
     marrow["s_value_factor"] = factor["marrow"]
     doses = {
@@ -201,13 +201,13 @@ def activity_rows(
         truth = curves[cycle][region](time_h)
         sd = error.sd(truth, np.exp(-decay_per_h * time_h))
         measured = truth + sd * rng.standard_normal(len(time_h))
-        limit = plan.get("limit", 0.0)
-        for t, mbq in zip(plan["time_h"], measured, strict=True):
-            value = mbq / mbq_per_unit(plan["unit"], study.cycles[cycle - 1].activity_mbq)
+        unit, limit = plan["unit"], plan.get("limit", 0.0)
+        size = mbq_per_unit(unit, study.cycles[cycle - 1].activity_mbq)
+        for t, value, spread in zip(plan["time_h"], measured / size, sd / size, strict=True):
             below = value <= limit
-            shown = [limit, plan["unit"], ""]
+            shown = [limit, unit, ""]
             if not below:
-                shown = [digits(value, 4), plan["unit"], digits(cv * value, 3) if cv else ""]
+                shown = [digits(value, 4), unit, digits(spread, 3) if cv else ""]
             rows.append([cycle, t, region, *shown, int(below)])
     return rows
 
@@ -267,7 +267,9 @@ def count_rows(
     The lineages' priors are independent: drawn again until the white cells fit.
     """
     days = schedule["count_days"]
-    priors = {name: lineage_prior(name, study.marrow_dose_method) for name in LINEAGES}
+    iodide = study.therapy.agent == "iodide" and study.marrow_dose_method == "blood"
+    method = "blood_iodide" if iodide else study.marrow_dose_method
+    priors = {name: lineage_prior(name, method) for name in LINEAGES}
     given = [(study.cycle_day(c), dose.dose_rate) for c, dose in marrow.items()]
     expected: dict[str, Any] = {}
     while not expected or not white_cells_fit(expected, 0.85):

@@ -42,8 +42,8 @@ class LinearCalibration:
 
     Notes
     -----
-    The slope differs about tenfold between laboratories (markers, microscope, counting rule):
-    never use the line of one laboratory for the counts of another.
+    The slope differs by an order of magnitude between laboratories (markers, microscope, counting
+    rule): never use the line of one laboratory for the counts of another.
     """
 
     slope_per_gy: float
@@ -90,8 +90,8 @@ def eberlein_2015(*, slope_cv: float = 0.10) -> LinearCalibration:
         slope_sd=14.7 * slope_cv,
         source="Eberlein 2015, PLoS ONE 10:e0123174",
         assumptions=(
-            "calibration line of one laboratory (Eberlein 2015); lines differ about tenfold "
-            "between laboratories",
+            "calibration line of one laboratory (Eberlein 2015); lines of different laboratories "
+            "differ by an order of magnitude",
             f"slope CV of {slope_cv:.0%} ASSUMED",
         ),
     )

@@ -34,7 +34,7 @@ class RepairModel:
         Share of the foci in each pool; sums to one.
     induction_cv : float
         Between-patient CV of the induction. ASSUMED.
-    calibration_rate_per_h, calibration_rate_sd : float
+    calibration_rate_per_h, calibration_rate_sd_per_h : float
         Repair rate in vitro (1/h) by which the calibration slope is corrected, and its SD.
     background_shape, background_mean_per_cell : float
         Gamma prior of the spontaneous foci per cell. ASSUMED.
@@ -62,7 +62,7 @@ class RepairModel:
     fraction: tuple[float, ...] = (1.0,)
     induction_cv: float = 0.15
     calibration_rate_per_h: float = 0.25
-    calibration_rate_sd: float = 0.05
+    calibration_rate_sd_per_h: float = 0.05
     background_shape: float = 0.5
     background_mean_per_cell: float = 0.3
 
@@ -71,7 +71,7 @@ class RepairModel:
             raise FociError("repair_rate_per_h, rate_log_sd and fraction need one value per pool")
         if min(self.repair_rate_per_h) <= 0 or self.calibration_rate_per_h <= 0:
             raise FociError("repair rates must be positive")
-        if min(*self.rate_log_sd, self.induction_cv, self.calibration_rate_sd) < 0:
+        if min(*self.rate_log_sd, self.induction_cv, self.calibration_rate_sd_per_h) < 0:
             raise FociError("standard deviations must be zero or positive")
         if min(self.fraction) < 0 or abs(sum(self.fraction) - 1) > 1e-9:
             raise FociError(f"fraction must be positive and sum to one, got {self.fraction}")
@@ -168,7 +168,7 @@ def draw_repair(
         raise FociError(f"n_draws must be 1 or more, got {n_draws}")
     line = prior.calibration
     slope = _log_normal(line.slope_per_gy, line.slope_sd / line.slope_per_gy, n_draws, rng)
-    cv_in_vitro = prior.calibration_rate_sd / prior.calibration_rate_per_h
+    cv_in_vitro = prior.calibration_rate_sd_per_h / prior.calibration_rate_per_h
     rate_in_vitro = _log_normal(prior.calibration_rate_per_h, cv_in_vitro, n_draws, rng)
     patient = _log_normal(1.0, prior.induction_cv, n_draws, rng)
     induction = patient * induction_from_apparent_slope(slope, rate_in_vitro, line.irradiation_h)

@@ -117,42 +117,41 @@ def _plan_one(folder: Path, out: Path, *, as_json: bool, seed: int) -> None:
         progress("report")
         paths = write_outputs(planned, out)
     if as_json:
-        import json
-
-        document = result_document(planned)
-        typer.echo(json.dumps(document, indent=1, allow_nan=False))
+        _print_json(result_document(planned))
         return
     _print_recommendation(planned)
     typer.echo(f"\nReport: {paths.report}")
 
 
 def _plan_cohort(folders: list[Path], out: Path, *, as_json: bool, seed: int) -> None:
-    from hemadose.cohort import cohort_table, write_cohort
+    import pandas as pd
+
+    from hemadose.cohort import cohort_row, write_cohort
     from hemadose.plan import plan as plan_study
     from hemadose.report import result_document, write_outputs
 
     rows, documents = [], []
-    with _progress() as progress:
+    with _progress(len(folders)) as progress:
         for folder in folders:
-            planned = plan_study(
-                folder,
-                seed=seed,
-                progress=lambda step, name=folder.name: progress(f"{name}: {step}"),
-            )
+            planned = plan_study(folder, seed=seed, progress=progress)
+            progress("report")
             write_outputs(planned, out / folder.name)
-            rows.append(planned)
+            rows.append(cohort_row(planned))
             if as_json:
                 documents.append(result_document(planned))
-        table = cohort_table(rows)
-        path = write_cohort(table, out)
+    table = pd.DataFrame(rows)
+    path = write_cohort(table, out)
     if as_json:
-        import json
-
-        document = {"schema": "hemadose.cohort", "schema_version": "1.0", "studies": documents}
-        typer.echo(json.dumps(document, indent=1, allow_nan=False))
+        _print_json({"schema": "hemadose.cohort", "schema_version": "1.0", "studies": documents})
         return
     typer.echo(table.to_string(index=False))
     typer.echo(f"\nTable: {path}")
+
+
+def _print_json(document: dict[str, object]) -> None:
+    import json
+
+    typer.echo(json.dumps(document, indent=1, allow_nan=False))
 
 
 def _print_recommendation(planned: Plan) -> None:
@@ -192,7 +191,11 @@ def _progress(n_studies: int = 1) -> Iterator[Callable[[str], None]]:
     columns = (TextColumn("{task.description:>14}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         task = bar.add_task("reading", total=len(_STEPS) * n_studies, completed=-1)
-        yield lambda step: bar.update(task, description=step, advance=1)
+
+        def advance(step: str) -> None:
+            bar.update(task, description=step, advance=1)
+
+        yield advance
 
 
 def main() -> None:

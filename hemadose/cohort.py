@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,28 +15,8 @@ if TYPE_CHECKING:
 TABLE_FILE = "cohort.csv"
 
 
-def cohort_table(plans: Sequence[Plan]) -> pd.DataFrame:
-    """Recommendation and marrow dose of each study.
-
-    Parameters
-    ----------
-    plans : sequence of Plan
-        Planned studies.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row a study: identity, action, activity, interval, what decided and binds, share of
-        resamples that change the decision, marrow dose so far (Gy; median and 90 % interval) and
-        its method.
-    """
-    import pandas as pd
-
-    return pd.DataFrame([_row(plan) for plan in plans])
-
-
 def write_cohort(table: pd.DataFrame, folder: Path) -> Path:
-    """Write the table atomically and return its path."""
+    """Write a table of `cohort_row` atomically into a folder and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / TABLE_FILE
     unfinished = folder / f".{TABLE_FILE}.part"
@@ -46,7 +25,8 @@ def write_cohort(table: pd.DataFrame, folder: Path) -> Path:
     return path
 
 
-def _row(plan: Plan) -> dict[str, object]:
+def cohort_row(plan: Plan) -> dict[str, object]:
+    """Recommendation and marrow dose so far (Gy; median and 90 % interval) of one study."""
     advice, doses = plan.recommendation, plan.assessment.doses
     given = [c.number for c in plan.study.cycles]
     marrow = sum(

@@ -9,14 +9,18 @@ from pathlib import Path
 
 import numpy as np
 
+from dosimetry import DosimetryError
+from foci import FociError
 from hemadose.assess import Assessment, assess
+from hemadose.errors import HemadoseError
 from hemadose.planning.label_walk import Administration, CountGrades
 from hemadose.planning.recommend import recommend
 from hemadose.planning.recommendation import Recommendation
 from hemadose.planning.risks import Risks, activity_grid, interval_grid, study_risks
 from hemadose.planning.rules import LabelDecision, label_decision
 from hemadose.study import Study, read_study
-from radiobio import ctcae_grade
+from kinetics import KineticsError
+from radiobio import RadiobioError, ctcae_grade
 
 _PLANNING_DRAWS = 500
 
@@ -79,11 +83,16 @@ def plan(
     ------
     StudyError
         If the folder holds an error, named by file, row and column.
+    HemadoseError
+        If the data contradict each other, such as organs that hold more than the whole body.
     """
     if not isinstance(study, Study):
         study = read_study(study)
     rng = np.random.default_rng(seed)
-    assessment = assess(study, rng=rng, n_draws=n_draws, progress=progress)
+    try:
+        assessment = assess(study, rng=rng, n_draws=n_draws, progress=progress)
+    except (KineticsError, DosimetryError, RadiobioError, FociError) as error:
+        raise HemadoseError(f"{study.folder.name}: {error}") from error
     progress("planning")
     therapy = study.therapy
     label = study_label_decision(study)

@@ -171,7 +171,7 @@ def _log_likelihood(
     """Log likelihood of one cycle's samples, shape (n_draws,)."""
     parts = [
         _region_log_likelihood(model, curves[region], [s for s in samples if s.region == region])
-        for region in {s.region for s in samples}
+        for region in sorted({s.region for s in samples})
     ]
     total: FloatArray = np.sum(parts, axis=0)
     return total

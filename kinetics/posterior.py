@@ -13,7 +13,10 @@ from kinetics.errors import KineticsError
 
 LogDensity = Callable[[FloatArray], FloatArray]
 
-_T_DEGREES_OF_FREEDOM = 5.0  # tails of the proposal, heavier than the Laplace approximation
+_T_DEGREES = 5  # of freedom: tails of the proposal, heavier than the Laplace approximation
+_WANTED_EFFECTIVE_SHARE = 0.25  # of the proposals; below it the proposal is refined
+_MAX_REFINEMENTS = 8
+_LEAST_EFFECTIVE = 100.0
 _MODE_DROP = 8.0  # local modes this much below the best one (log density) are dropped
 _MIN_CURVATURE = 1e-3  # floor on the curvature of the log density, in 1/parameter^2
 
@@ -104,9 +107,11 @@ def sample_posterior(
 
     The density is maximised from every start; each distinct mode gets a multivariate t with the
     inverse curvature as its scale; proposals from their mixture are weighted by density over
-    proposal density and resampled. Exact as the number of proposals grows; the effective sample
-    size says how close the mixture came. Parameters should have a scale of about one (a
-    standard-normal prior), because curvatures are taken with a fixed step.
+    proposal density and resampled. While fewer than a quarter of the proposals are effective, a
+    component is added where the weight is largest (incremental mixture importance sampling).
+    Exact as the number of proposals grows; the effective sample size says how close it came.
+    Parameters should have a scale of about one (a standard-normal prior), because curvatures are
+    taken with a fixed step.
 
     Parameters
     ----------
@@ -147,20 +152,71 @@ def sample_posterior(
 
     modes, heights, converged = _find_modes(density, np.atleast_2d(starts))
     covariances = [_inverse_curvature(density, mode) for mode in modes]
-    share = np.exp(heights - heights.max()) * [
-        np.sqrt(np.linalg.det(covariance)) for covariance in covariances
-    ]
-    share = 0.9 * share / share.sum() + 0.1 / len(share)  # no mode is left without proposals
     total = n_proposals or 4 * n_draws
-    component = rng.choice(len(modes), size=total, p=share)
-    proposals, log_proposal = _propose(modes, covariances, share, component, rng)
-    log_weight = density(proposals) - log_proposal
+    height = heights + [0.5 * np.linalg.slogdet(covariance)[1] for covariance in covariances]
+    size = np.maximum(total * normalised_weights(height), 0.1 * total / len(modes)).astype(int)
+    proposal = _Proposal(modes, covariances, size.tolist())
+    draws = proposal.sample(0, rng)
+    values = density(draws)
+    log_weight = values - proposal.log_density(draws)
+    for _ in range(_MAX_REFINEMENTS):
+        if effective_sample_size(log_weight) >= _WANTED_EFFECTIVE_SHARE * total:
+            break
+        first_new = proposal.refine(draws, log_weight, size=total // 4)
+        fresh = proposal.sample(first_new, rng)
+        draws = np.concatenate([draws, fresh])
+        values = np.concatenate([values, density(fresh)])
+        log_weight = values - proposal.log_density(draws)
     ess = effective_sample_size(log_weight)
     chosen = resample(normalised_weights(log_weight), n_draws, rng)
-    status = "ok" if converged else "the search for the mode stopped before it converged"
-    if ess < 100:
-        status = f"importance sampling is poor: {ess:.0f} effective of {total} proposals"
-    return PosteriorDraws(proposals[chosen], modes[0], covariances[0], ess, status)
+    status = "ok"
+    if ess < _LEAST_EFFECTIVE:
+        status = f"importance sampling is poor: {ess:.0f} effective of {len(draws)} proposals"
+        status += "" if converged else "; the search for the mode did not converge"
+    return PosteriorDraws(draws[chosen], modes[0], covariances[0], ess, status)
+
+
+class _Proposal:
+    """Mixture of multivariate t distributions, one about each mode and each added point."""
+
+    def __init__(
+        self, means: list[FloatArray], covariances: list[FloatArray], sizes: list[int]
+    ) -> None:
+        self.means, self.covariances, self.sizes = list(means), list(covariances), list(sizes)
+
+    def sample(self, first: int, rng: np.random.Generator) -> FloatArray:
+        """Draws of the components from `first` on, as many as their sizes."""
+        parts = []
+        for k in range(first, len(self.means)):
+            normal = rng.standard_normal((self.sizes[k], len(self.means[k])))
+            spread = np.sqrt(_T_DEGREES / rng.chisquare(_T_DEGREES, self.sizes[k]))
+            root = np.linalg.cholesky(self.covariances[k])
+            parts.append(self.means[k] + normal @ root.T * spread[:, None])
+        return np.concatenate(parts)
+
+    def log_density(self, x: FloatArray) -> FloatArray:
+        """Log density of the mixture, components weighted by their sizes, shape (len(x),)."""
+        from scipy.stats import multivariate_t
+
+        parts = [
+            np.log(size / sum(self.sizes))
+            + np.atleast_1d(multivariate_t.logpdf(x, mean, covariance, df=_T_DEGREES))
+            for mean, covariance, size in zip(self.means, self.covariances, self.sizes, strict=True)
+        ]
+        return np.asarray(np.logaddexp.reduce(np.stack(parts), axis=0))
+
+    def refine(self, draws: FloatArray, log_weight: FloatArray, *, size: int) -> int:
+        """Add a component where the weight is largest; returns its index (Raftery & Bao)."""
+        weight = normalised_weights(log_weight)
+        centre = draws[weight.argmax()]
+        near = np.argsort(((draws - centre) ** 2).sum(-1))[:size]
+        share = weight[near] + 1.0 / len(weight)
+        step = draws[near] - centre
+        covariance = (share[:, None] * step).T @ step / share.sum()
+        self.means.append(centre)
+        self.covariances.append(covariance + 1e-6 * np.eye(len(centre)))
+        self.sizes.append(size)
+        return len(self.means) - 1
 
 
 def _find_modes(
@@ -212,27 +268,3 @@ def _inverse_curvature(density: LogDensity, mode: FloatArray, step: float = 1e-3
     eigenvalue, vector = np.linalg.eigh(-(hessian + hessian.T) / 2)
     inverse: FloatArray = (vector / np.maximum(eigenvalue, _MIN_CURVATURE)) @ vector.T
     return inverse
-
-
-def _propose(
-    modes: list[FloatArray],
-    covariances: list[FloatArray],
-    share: FloatArray,
-    component: npt.NDArray[np.intp],
-    rng: np.random.Generator,
-) -> tuple[FloatArray, FloatArray]:
-    """Draws from the mixture of multivariate t distributions, and their log density."""
-    from scipy.stats import multivariate_t
-
-    n, dimension = len(component), len(modes[0])
-    root = np.stack([np.linalg.cholesky(covariance) for covariance in covariances])
-    normal = rng.standard_normal((n, dimension))
-    spread = np.sqrt(_T_DEGREES_OF_FREEDOM / rng.chisquare(_T_DEGREES_OF_FREEDOM, n))
-    step = np.einsum("nij,nj->ni", root[component], normal) * spread[:, None]
-    proposals = np.stack(modes)[component] + step
-    log_parts = [
-        np.log(p)
-        + np.atleast_1d(multivariate_t.logpdf(proposals, mode, cov, df=_T_DEGREES_OF_FREEDOM))
-        for p, mode, cov in zip(share, modes, covariances, strict=True)
-    ]
-    return proposals, np.logaddexp.reduce(np.stack(log_parts), axis=0)

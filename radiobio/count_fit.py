@@ -14,7 +14,7 @@ from radiobio.errors import RadiobioError
 from radiobio.hematopoiesis import Administration, CountParameters, simulate_counts
 from radiobio.lineage_priors import PARAMETER_NAMES, LineagePrior
 
-_KILL = PARAMETER_NAMES.index("kill_per_gy")
+_N_OWN = len(PARAMETER_NAMES)  # the next coordinate stands for the dose draw
 _PROPOSALS_PER_DRAW = 4
 _LEAST_EFFECTIVE = 100.0
 
@@ -89,12 +89,11 @@ def fit_counts(
 
     Notes
     -----
-    The parameters are first sampled under one typical dose draw (median dose). Each sample then
-    meets a random dose draw; its log kill moves against the dose by
-    :math:`-r\ln(D/D_{typical})`, where r is the share of the prior variance of the log kill that
-    the counts have removed, because counts inform the product of kill and dose. The pairs are
-    weighted with the joint density over that of the proposal and resampled, so that the result
-    is the joint posterior of parameters and dose.
+    The dose draw is a fifth standard-normal coordinate: its normal quantile is the rank of the
+    total dose among the draws. The five are first sampled with a smooth stand-in, the draw of
+    median dose scaled to the interpolated total dose; each sample then takes the dose draw of its
+    rank and is weighted with the exact density over the smooth one, so that the result is the
+    joint posterior of parameters and dose.
 
     Examples
     --------
@@ -106,6 +105,8 @@ def fit_counts(
     >>> fit.status
     'ok'
     """
+    from scipy.special import ndtr
+
     days, counts = _observations(day, count)
     n_dose = _number_of_dose_draws(dose_rates)
     doses = [(start, curve if curve.shape else curve[None, :]) for start, curve in dose_rates]
@@ -114,36 +115,41 @@ def fit_counts(
         raise RadiobioError(f"residual_cv must be above zero, got {cv}")
     sigma = float(np.sqrt(np.log1p(cv**2)))
 
-    def log_density(z: FloatArray, dose_index: npt.NDArray[np.intp]) -> FloatArray:
+    log_dose = _log_total_dose(doses, n_dose)
+    order = np.argsort(log_dose, kind="stable")
+    typical = order[(n_dose - 1) // 2]
+
+    def log_density(z: FloatArray, chosen: list[Administration]) -> FloatArray:
         density = -0.5 * (z**2).sum(-1)
         if not len(days):
             return np.asarray(density)
-        chosen = [(start, curve[dose_index % len(curve.amplitude)]) for start, curve in doses]
-        course = simulate_counts(prior.parameters(z), chosen, days)
+        course = simulate_counts(prior.parameters(z[:, :_N_OWN]), chosen, days)
         with np.errstate(divide="ignore"):
             residual = (np.log(counts) - np.log(course.count)) / sigma
         return np.asarray(density - 0.5 * (residual**2).sum(-1))
 
-    log_dose = _log_total_dose(doses, n_dose)
-    typical = int(np.argsort(log_dose, kind="stable")[(n_dose - 1) // 2])
+    def smooth(z: FloatArray) -> FloatArray:
+        rank = ndtr(z[:, _N_OWN]) * n_dose - 0.5
+        scale = np.exp(np.interp(rank, np.arange(n_dose), log_dose[order]) - log_dose[typical])
+        return log_density(z, [(start, curve[[typical]].scaled(scale)) for start, curve in doses])
+
+    def draw_of(z: FloatArray) -> npt.NDArray[np.intp]:
+        rank = np.floor(ndtr(z[:, _N_OWN]) * n_dose).astype(np.intp)
+        return np.asarray(order[np.minimum(rank, n_dose - 1)])
+
     first = sample_posterior(
-        lambda z: log_density(z, np.full(len(z), typical)),
-        np.zeros(len(PARAMETER_NAMES)),
-        rng=rng,
-        n_draws=_PROPOSALS_PER_DRAW * n_draws,
+        smooth, np.zeros(_N_OWN + 1), rng=rng, n_draws=_PROPOSALS_PER_DRAW * n_draws
     )
-    z = first.draws.copy()
-    dose_index = rng.permutation(np.arange(len(z)) % n_dose)
-    learned = np.clip(1.0 - first.draws[:, _KILL].var(), 0.0, 1.0)
-    z[:, _KILL] -= learned * (log_dose[dose_index] - log_dose[typical]) / prior.log_sd[_KILL]
-    log_weight = log_density(z, dose_index) - log_density(first.draws, np.full(len(z), typical))
+    z, dose_index = first.draws, draw_of(first.draws)
+    own = [(start, curve[dose_index % len(curve.amplitude)]) for start, curve in doses]
+    log_weight = log_density(z, own) - smooth(z)
     ess = min(first.effective_sample_size, effective_sample_size(log_weight))
     status = first.status
     if status == "ok" and ess < _LEAST_EFFECTIVE:
         status = f"joint weights of dose and counts are poor: {ess:.0f} effective of {len(z)}"
     kept = resample(normalised_weights(log_weight), n_draws, rng)
     return CountPosterior(
-        prior.parameters(z[kept]), dose_index[kept], ess, status, prior.assumptions
+        prior.parameters(z[kept, :_N_OWN]), dose_index[kept], ess, status, prior.assumptions
     )
 
 

@@ -30,7 +30,7 @@ def foci_per_cell(
         Time after the administration (h), zero or positive.
     induction_per_gy : array_like, shape (...)
         Foci induced per cell and dose (1/Gy). Cells counted by different laboratories differ
-        up to tenfold: use the laboratory's own calibration.
+        by an order of magnitude: use the laboratory's own calibration.
     repair_rate_per_h : array_like, scalar or shape (..., n_components)
         Repair rates (1/h). A scalar is a single pool; the last axis of an array is that of
         parallel repair components. Zero is damage that stays.

@@ -148,8 +148,8 @@ def lineage_prior(
       doi:10.1007/s00259-021-05412-1). Marrow dose predicts toxicity weakly, so its log standard
       deviation is wide: 0.5.
     * 131I-iodide: the kill per gray of image-based doses. A blood-based one would make 2 Gy, the
-      blood dose that radioiodine therapy is held below (Benua; J Nucl Med series of
-      pre-therapeutic dosimetry), lethal to the marrow, which it is not.
+      blood dose that radioiodine therapy is held below (Benua et al. 1962; Lassmann et al. 2008,
+      doi:10.1007/s00259-008-0761-x), lethal to the marrow, which it is not.
     * Baselines: adults' usual counts. Residual CVs: within-person variation plus model error.
 
     Examples
@@ -190,7 +190,8 @@ def _assumptions(
         f"ASSUMED: {lineage} follow a transit-compartment model with a mean transit time of "
         f"{transit_d:g} d and a feedback exponent of {feedback:g} (population medians); no human "
         "radionuclide parameters are published",
-        f"ASSUMED: {kill:.3g} log kill of {lineage} precursors per Gy of {_KILL_BASIS[dose_method]}",
+        f"ASSUMED: {kill:.3g} log kill of {lineage} precursors per Gy of "
+        + _KILL_BASIS[dose_method],
         "ASSUMED: no permanent loss of marrow reserve from cycle to cycle, no effect of "
         "metastases or earlier therapy beyond the baseline count",
         f"ASSUMED: counts scatter around the model with a CV of {_RESIDUAL_CV[lineage]:.0%}",

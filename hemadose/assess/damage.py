@@ -24,7 +24,7 @@ from foci import (
     eberlein_2015,
     update_draws,
 )
-from hemadose.study import Study
+from hemadose.study import FociRow, Study
 
 _PAIRS_PER_DRAW = 32  # repair draws tried with each dose draw
 _CONFLICT_P = 0.01  # below it the foci contradict the kinetics and do not reweight them
@@ -45,8 +45,10 @@ class StudyFoci:
         Variance over mean of the counts.
     alone : mapping of int to FociDoseEstimate
         Blood dose of each cycle from foci alone.
+    physical_gy : mapping of int to ndarray, shape (n_draws,)
+        Blood dose of each cycle from activity measurements alone (Gy), before the update.
     agreement : mapping of int to DoseAgreement
-        Physical dose before the update against the dose from foci.
+        Physical dose against the dose from foci.
     update : FociUpdate
         Importance weights of the kinetic draws.
     used : bool
@@ -65,6 +67,7 @@ class StudyFoci:
     calibration: LinearCalibration
     dispersion: float
     alone: Mapping[int, FociDoseEstimate]
+    physical_gy: Mapping[int, npt.NDArray[np.float64]]
     agreement: Mapping[int, DoseAgreement]
     update: FociUpdate
     used: bool
@@ -109,39 +112,58 @@ def read_foci(
                 group, shape, repair_draws=repair, rng=rng, dispersion=dispersion
             )
             agreements[cycle] = agreement(blood[cycle].dose_gy, alone[cycle].dose_gy)
-    status = update.status
     used = (
         update.prior_predictive_p >= _CONFLICT_P
         and update.effective_sample_size >= _LEAST_EFFECTIVE
     )
-    if not used:
-        status = f"the foci do not change the kinetics: {status}"
     kept = update.repair_indices if used else np.arange(n_draws)
     return StudyFoci(
         samples=samples,
         calibration=calibration,
         dispersion=dispersion,
         alone=alone,
+        physical_gy={cycle: blood[cycle].dose_gy for cycle in alone},
         agreement=agreements,
         update=update,
         used=used,
         index=update.indices if used else np.arange(n_draws),
         repair=_take(repair, kept),
-        status=status,
+        status=_status(update, agreements, used),
         assumptions=tuple(dict.fromkeys((*notes, *update.assumptions))),
     )
+
+
+def _status(update: FociUpdate, agreements: Mapping[int, DoseAgreement], used: bool) -> str:
+    """Whether the foci were used, and what speaks against them."""
+    conflicts = [
+        f"in cycle {cycle} there is a {result.status} (p = {result.p_value:.2g})"
+        for cycle, result in agreements.items()
+        if result.status.startswith("conflict")
+    ]
+    if used and not conflicts:
+        return update.status
+    start = "used" if used else "not used to update the kinetics"
+    return "; ".join([start, *conflicts, *([] if update.status == "ok" else [update.status])])
 
 
 def _samples(study: Study) -> dict[int, tuple[FociSample, ...]]:
     cycles = sorted({row.cycle for row in study.foci})
     return {
         cycle: tuple(
-            FociSample(row.cycle, row.time_h, row.cells, row.foci, row.distribution)
+            FociSample(row.cycle, row.time_h, row.cells, row.foci, _exact(row))
             for row in study.foci
             if row.cycle == cycle
         )
         for cycle in cycles
     }
+
+
+def _exact(row: FociRow) -> tuple[int, ...] | None:
+    """The distribution, unless its last class (6 and more) hides how many foci there were."""
+    if row.distribution is None:
+        return None
+    total = sum(foci * cells for foci, cells in enumerate(row.distribution))
+    return row.distribution if total == row.foci else None
 
 
 def _calibration(study: Study) -> tuple[LinearCalibration, tuple[str, ...]]:
@@ -150,7 +172,7 @@ def _calibration(study: Study) -> tuple[LinearCalibration, tuple[str, ...]]:
     if own is None:
         return eberlein_2015(), (
             "ASSUMED: the published calibration of another laboratory (Eberlein 2015, 14.7 foci "
-            "per cell and Gy) applies here; laboratories differ about tenfold",
+            "per cell and Gy) applies here; laboratories differ by an order of magnitude",
         )
     line = LinearCalibration(
         slope_per_gy=own.slope_per_gy,

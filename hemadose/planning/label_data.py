@@ -165,10 +165,10 @@ REGIMENS: dict[LabelName, LabelRegimen] = {
 
 
 def _lutathera_toxicity(
-    toxicity: str, grades: str, resume: str, source: str = _AJR
+    toxicity: str, what: str, grades: str, resume: str, source: str = _AJR
 ) -> tuple[LabelRule, ...]:
     """Withhold, reduce, return to full activity and stop: the same four for each toxicity."""
-    recovered = f"grade {resume}"
+    recovered = f"{what} of grade {resume}"
     return (
         LabelRule(f"{toxicity}.hold", f"grade {grades}", "withhold", recovered, source, "sourced"),
         LabelRule(
@@ -234,9 +234,13 @@ RULES: dict[str, LabelRule] = {
             _LUTATHERA_LABEL,
             "secondary",
         ),
-        *_lutathera_toxicity("lutathera.platelets", "2-4", "0-1"),
-        *_lutathera_toxicity("lutathera.anaemia_neutropenia", "3-4", "0-2"),
-        *_lutathera_toxicity("lutathera.leukopenia", "3-4", "0-2", _AJR + ", 'any other' row"),
+        *_lutathera_toxicity("lutathera.platelets", "platelets", "2-4", "0-1"),
+        *_lutathera_toxicity(
+            "lutathera.anaemia_neutropenia", "haemoglobin and neutrophils", "3-4", "0-2"
+        ),
+        *_lutathera_toxicity(
+            "lutathera.leukopenia", "leukocytes", "3-4", "0-2", _AJR + ", 'any other' row"
+        ),
         LabelRule(
             "lutathera.delay",
             "toxicity delays treatment by 16 weeks or more",
@@ -289,7 +293,7 @@ RULES: dict[str, LabelRule] = {
             "pluvicto.myelosuppression.hold",
             "grade 2, or 3 and above",
             "withhold",
-            "grade 1 or the baseline grade",
+            "blood counts of grade 1 or the baseline grade",
             _PLUVICTO_LABEL,
             "secondary",
         ),

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hemadose.report.style import new_axes, BLUE, FORBIDDEN, GREY, INK, LIGHT, ORANGE, VERMILLION
+from hemadose.report.style import BLUE, FORBIDDEN, GREY, INK, LIGHT, ORANGE, VERMILLION, new_axes
 from radiobio import ctcae_limits
 
 if TYPE_CHECKING:
@@ -68,13 +68,15 @@ def plot_foci_dose(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
                 va="bottom", fontsize=8.5)  # fmt: skip
     low, high = float(table["q05_gy"].min()), float(table["q95_gy"].max())
     ax.set_xscale("log")
-    ticks = [t for t in (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10) if low / 3 < t < 3 * high]
-    ax.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    steps = (1,) if high > 30 * low else (1, 3)
+    ticks = [m * 10.0**k for k in range(-4, 3) for m in steps]
+    ticks = [tick for tick in ticks if low / 5 < tick < 5 * high]
+    ax.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     ax.minorticks_off()
     ax.set_yticks(range(len(table)), names)
     ax.tick_params(axis="y", length=0)
-    ax.set(xlim=(low / 3, high * 3), ylim=(len(table) - 0.5, -0.7), xlabel="Blood dose (Gy)",
-           title="Blood dose, median and 90 % interval")  # fmt: skip
+    ax.set(xlim=(low / 5, high * 5), ylim=(len(table) - 0.5, -0.7), xlabel="Blood dose (Gy)",
+           title="Blood dose, 90 % interval")  # fmt: skip
     return ax
 
 
@@ -112,7 +114,8 @@ def plot_counts(
     ax.axhspan(0, limits[1], color=FORBIDDEN, lw=0)
     for grade, limit in enumerate(limits, start=2):
         ax.axhline(limit, color=VERMILLION, lw=0.7, ls=(0, (4, 2)))
-        ax.text(last, limit, f"grade {grade} ", color=VERMILLION, ha="right", va="top", fontsize=8)
+        ax.text(1.01, limit, f"G{grade}", color=VERMILLION, va="center", fontsize=8,
+                transform=ax.get_yaxis_transform())  # fmt: skip
     for rows_, alpha in ((past, 0.35), (future, 0.18)):
         ax.fill_between(rows_["day"], rows_["q05"], rows_["q95"], color=BLUE, alpha=alpha, lw=0)
     ax.plot(past["day"], past["q50"], color=BLUE)

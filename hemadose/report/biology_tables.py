@@ -81,8 +81,10 @@ def foci_dose(plan: Plan) -> pd.DataFrame:
     columns = ["cycle", "estimate", "mean_gy", "sd_gy", "q05_gy", "q50_gy", "q95_gy", "ratio",
                "ratio_q05", "ratio_q95", "p_value", "status"]  # fmt: skip
     foci = plan.assessment.foci
+    if foci is None:
+        return pd.DataFrame(columns=columns)
     rows = []
-    for cycle, alone in foci.alone.items() if foci else ():
+    for cycle, alone in foci.alone.items():
         both = foci.agreement[cycle]
         compared = (both.ratio, *both.interval, both.p_value, f"{both.status}; {alone.status}")
         adopted = plan.assessment.doses.doses[cycle]["blood"].dose_gy

@@ -7,8 +7,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hemadose.planning.recommendation import Recommendation
-from hemadose.report.style import new_axes, BLUE, FORBIDDEN, GREEN, GREY, INK, LIGHT, ORANGE, PURPLE, SKY
-from hemadose.report.style import VERMILLION, YELLOW
+from hemadose.report.style import (
+    BLUE,
+    FORBIDDEN,
+    GREEN,
+    GREY,
+    INK,
+    LIGHT,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    YELLOW,
+    new_axes,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -25,15 +37,20 @@ def shown_interval(recommendation: Recommendation) -> int:
     return 0
 
 
-def plot_decision(recommendation: Recommendation, ax: Axes | None = None) -> Axes:
+def plot_decision(
+    recommendation: Recommendation, hard_cap_gbq: float, ax: Axes | None = None
+) -> Axes:
     """Every risk as a share of its tolerance against activity, at one interval.
 
-    One is the tolerance of every curve; what lies above it is not tolerated.
+    One is the tolerance of every curve; what lies above it is not tolerated. The band is one
+    Monte-Carlo standard error of the risk that comes closest to its tolerance.
 
     Parameters
     ----------
     recommendation : Recommendation
         The decision.
+    hard_cap_gbq : float
+        Activity that is never exceeded (GBq).
     ax : matplotlib Axes, optional
         Where to draw; new axes if missing.
     """
@@ -44,22 +61,23 @@ def plot_decision(recommendation: Recommendation, ax: Axes | None = None) -> Axe
     ax.axhspan(1, top, color=FORBIDDEN, lw=0)
     ax.axhline(1, color=VERMILLION, lw=1, ls=(0, (4, 2)))
     ends = []
+    closest = _closest(recommendation, at)
     for c, name in enumerate(recommendation.constraint_names):
         tolerance, colour = recommendation.tolerances[c], _COLOURS[c % len(_COLOURS)]
         share = recommendation.probability[c, at] / tolerance
         error = recommendation.mc_standard_error[c, at] / tolerance
-        ax.fill_between(
-            activity, np.maximum(share - error, 0), np.minimum(share + error, top),
-            color=colour, alpha=0.15, lw=0,
-        )  # fmt: skip
+        if c == closest:
+            low, high = np.maximum(share - error, 0), np.minimum(share + error, top)
+            ax.fill_between(activity, low, high, color=colour, alpha=0.15, lw=0)
         ax.plot(activity, share, color=colour)
-        inside = np.flatnonzero(share <= top)
-        last = int(inside[-1]) if len(inside) else 0
-        text = f"{name} ({tolerance:.0%})"
-        ends.append((float(min(share[last], top)), text, colour))
-    _label_ends(ax, ends, activity[-1], top)
+        ends.append((float(min(share[-1], top)), f"{name} ({100 * tolerance:g} %)", colour))
+    _label_ends(ax, ends, top)
     _mark_activity(ax, recommendation, at)
-    ax.set(xlim=(0, activity[-1]), ylim=(0, top), xlabel="Activity (GBq)",
+    end = 1.05 * max(hard_cap_gbq, activity[-1])
+    ax.axvspan(hard_cap_gbq, end, color=LIGHT, lw=0)
+    ax.text((hard_cap_gbq + end) / 2, 0.97 * top, "hard cap", rotation=90, ha="center", va="top",
+            fontsize=8)  # fmt: skip
+    ax.set(xlim=(0, end), ylim=(0, top), xlabel="Activity (GBq)",
            ylabel="Risk ÷ tolerance")  # fmt: skip
     ax.text(0.01 * activity[-1], 1.02, "not tolerated", color=VERMILLION, va="bottom", fontsize=8.5)
     return ax
@@ -87,27 +105,33 @@ def plot_risk(recommendation: Recommendation, constraint: int, ax: Axes | None =
     )
     ax.plot(activity, risk[at], color=BLUE, lw=1.8)
     _mark_activity(ax, recommendation, at)
-    ax.text(0.02 * activity[-1], 100 * tolerance, f"tolerance {tolerance:.0%}", color=VERMILLION,
-            va="bottom", fontsize=8.5)  # fmt: skip
+    ax.text(
+        0.02 * activity[-1],
+        100 * tolerance,
+        f"tolerance {100 * tolerance:g} %",
+        color=VERMILLION,
+        va="bottom",
+        fontsize=8.5,
+    )
     ax.set(xlim=(0, activity[-1]), ylim=(0, top), xlabel="Activity (GBq)", ylabel="Risk (%)",
            title=recommendation.constraint_names[constraint])  # fmt: skip
     return ax
 
 
-def _label_ends(
-    ax: Axes, ends: list[tuple[float, str, str]], x_gbq: float, top: float
-) -> None:
+def _closest(recommendation: Recommendation, at: int) -> int:
+    """The constraint whose risk is the largest share of its tolerance at the highest activity."""
+    share = recommendation.probability[:, at, -1] / recommendation.tolerances
+    return int(np.argmax(share))
+
+
+def _label_ends(ax: Axes, ends: list[tuple[float, str, str]], top: float) -> None:
     """Names beside the ends of the curves, moved apart so that none covers another."""
-    gap = top / 14
-    placed: list[float] = []
-    for y, text, colour in sorted(ends, key=lambda item: item[0]):
-        placed.append(max(y, placed[-1] + gap) if placed else y)
-        shift = max(0.0, placed[-1] - top)
-        placed[-1] -= shift
-        ax.annotate(
-            text, (x_gbq, y), (1.02, placed[-1] / top), textcoords="axes fraction", color=colour,
-            va="center", fontsize=8.5, annotation_clip=False,
-        )  # fmt: skip
+    gap, y = top / 14, -np.inf
+    ordered = sorted(ends)
+    for n_above, (end, text, colour) in zip(range(len(ends) - 1, -1, -1), ordered, strict=True):
+        y = min(max(end, y + gap), top - n_above * gap)
+        ax.plot(1.03, y / top, "s", color=colour, ms=5, transform=ax.transAxes, clip_on=False)
+        ax.text(1.05, y / top, text, va="center", fontsize=8.5, transform=ax.transAxes)
 
 
 def _mark_activity(ax: Axes, recommendation: Recommendation, at: int) -> None:

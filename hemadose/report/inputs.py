@@ -47,13 +47,10 @@ def input_files(study: Study) -> list[InputFile]:
     return files
 
 
-def setting_sections(study: Study) -> dict[str, list[Setting]]:
-    """All of study.yaml by section, the defaults that were used included."""
+def settings_used(study: Study) -> list[Setting]:
+    """All of study.yaml, the defaults that were used included."""
     settings, _ = read_settings(study.folder)
-    sections: dict[str, list[Setting]] = {}
-    for setting in _settings("", settings):
-        sections.setdefault(setting.key.partition(".")[0].partition("[")[0], []).append(setting)
-    return sections
+    return list(_settings("", settings))
 
 
 def _settings(prefix: str, section: BaseModel) -> Iterator[Setting]:

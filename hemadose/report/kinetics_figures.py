@@ -6,8 +6,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hemadose.report.style import new_axes, BLUE, GREEN, GREY, INK, LIGHT, ORANGE, PURPLE, SKY, VERMILLION
-from hemadose.report.style import YELLOW
+from hemadose.report.style import (
+    BLUE,
+    GREEN,
+    GREY,
+    INK,
+    ORANGE,
+    PURPLE,
+    SKY,
+    VERMILLION,
+    YELLOW,
+    new_axes,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,13 +27,14 @@ _CONTRIBUTIONS = {
     "self_electrons": (BLUE, "self, electrons"),
     "self_photons": (SKY, "self, photons"),
     "whole_body_photons": (ORANGE, "whole body, photons"),
-    "remainder": (ORANGE, "remainder of body"),
+    "remainder": (ORANGE, "remainder"),
     "kidneys": (PURPLE, "from kidneys"),
     "liver": (VERMILLION, "from liver"),
     "spleen": (GREEN, "from spleen"),
     "marrow": (YELLOW, "from marrow"),
-    "clinic": (GREY, "clinic's dosimetry"),
+    "clinic": (SKY, "clinic's dosimetry"),
 }
+_LEAST_SHARE = 0.02  # of the largest dose; smaller contributions are drawn as one
 
 
 def plot_curve(table: pd.DataFrame, cycle: int, region: str, ax: Axes | None = None) -> Axes:
@@ -50,6 +61,7 @@ def plot_curve(table: pd.DataFrame, cycle: int, region: str, ax: Axes | None = N
     middle = fit.loc[fit["time_h"] > 0, "q50"]
     levels = np.concatenate([middle, data["value"]]).astype(float)
     ax.set_yscale("log")
+    _plain_log_ticks(ax)
     ax.set(
         xlim=(0, fit["time_h"].max()),
         ylim=(0.4 * levels[levels > 0].min(), 2.5 * levels.max()),
@@ -59,6 +71,15 @@ def plot_curve(table: pd.DataFrame, cycle: int, region: str, ax: Axes | None = N
     )
     ax.set_xticks(np.arange(0, fit["time_h"].max() + 1, 48))
     return ax
+
+
+def _plain_log_ticks(ax: Axes) -> None:
+    """Ticks at 1, 3, 10, 30, ... in plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
+
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0, 3.0), numticks=8))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_locator(NullLocator())
 
 
 def _plot_samples(ax: Axes, quantified: pd.DataFrame, below: pd.DataFrame) -> None:
@@ -86,21 +107,25 @@ def plot_doses(table: pd.DataFrame, region: str, ax: Axes | None = None) -> Axes
     ax : matplotlib Axes, optional
         Where to draw; new axes if missing.
     """
+    from matplotlib.ticker import MaxNLocator
+
     ax = ax or new_axes()
     rows = table[table["region"] == region]
     total = rows[rows["contribution"] == "total"].reset_index(drop=True)
     largest = float(total["q95_gy"].max())
-    labelled: set[str] = set()
-    for y, cycle in enumerate(total["cycle"]):
-        parts = rows[(rows["cycle"] == cycle) & (rows["contribution"] != "total")]
-        left = 0.0
-        for name, mean in zip(parts["contribution"], parts["mean_gy"], strict=True):
-            colour, text = _CONTRIBUTIONS.get(name, (GREY, name.replace("_", " ")))
-            visible = mean > 0.01 * largest and text not in labelled
-            ax.barh(y, max(mean, 0.0), left=left, height=0.55, color=colour, edgecolor="white",
-                    linewidth=0.5, label=text if visible else None)  # fmt: skip
-            labelled |= {text} if visible else set()
-            left += max(mean, 0.0)
+    parts = rows[rows["contribution"] != "total"].pivot_table(
+        index="cycle", columns="contribution", values="mean_gy", sort=False
+    )
+    visible = parts.max() > _LEAST_SHARE * largest
+    shown = parts.loc[:, visible]
+    if not visible.all():
+        shown = shown.assign(other=parts.loc[:, ~visible].sum(axis=1))
+    left = np.zeros(len(total))
+    for name, means in shown.items():
+        colour, text = _CONTRIBUTIONS.get(str(name), (GREY, str(name).replace("_", " ")))
+        width = np.maximum(means.to_numpy(), 0.0)
+        ax.barh(range(len(total)), width, left=left, height=0.55, color=colour, label=text)
+        left += width
     error = [total["mean_gy"] - total["q05_gy"], total["q95_gy"] - total["mean_gy"]]
     ax.errorbar(total["mean_gy"], range(len(total)), xerr=np.abs(np.array(error)), fmt="none",
                 color=INK, lw=1.2, capsize=3)  # fmt: skip
@@ -118,11 +143,14 @@ def plot_doses(table: pd.DataFrame, region: str, ax: Axes | None = None) -> Axes
     ax.tick_params(axis="y", length=0)
     ax.invert_yaxis()
     by = f" ({total['method'].iloc[0]}-based)" if region == "marrow" else ""
-    ax.set(xlim=(0, 1.75 * largest), xlabel="Absorbed dose (Gy)",
-           title=f"{region_name(region)}{by}")  # fmt: skip
-    ax.legend(loc="upper left", bbox_to_anchor=(-0.02, -0.30 * 3 / (len(total) + 1)),
-              ncol=2, handlelength=0.9, columnspacing=1.0, labelspacing=0.25)  # fmt: skip
-    ax.axvline(0, color=LIGHT, lw=0.7)
+    ax.set(xlim=(0, 2.0 * largest), title=f"{region_name(region)}{by}")
+    ax.set_xlabel("Absorbed dose (Gy)", x=0.25)
+    ax.xaxis.set_major_locator(MaxNLocator(nbins=7))
+    ax.set_xticks([tick for tick in ax.get_xticks() if tick <= 1.1 * largest])
+    ax.spines["bottom"].set_bounds(0, 1.1 * largest)
+    height_in = ax.bbox.height / ax.figure.dpi
+    ax.legend(loc="upper left", bbox_to_anchor=(-0.03, -0.38 / height_in), ncol=3,
+              handlelength=0.8, columnspacing=0.9, labelspacing=0.2, borderaxespad=0)  # fmt: skip
     return ax
 
 

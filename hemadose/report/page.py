@@ -10,7 +10,7 @@ from hemadose.plan import Plan
 from hemadose.report.biology_figures import plot_counts, plot_foci, plot_foci_dose
 from hemadose.report.biology_tables import nadirs
 from hemadose.report.decision_figures import plot_decision, plot_risk, shown_interval
-from hemadose.report.inputs import input_files, setting_sections, versions
+from hemadose.report.inputs import input_files, settings_used, versions
 from hemadose.report.kinetics_figures import plot_curve, plot_doses, region_name
 from hemadose.report.style import axes_as_svg, figure_style
 from hemadose.report.summary import DISCLAIMER, agent_name, headline, next_date, next_day
@@ -76,7 +76,7 @@ def report_page(plan: Plan, tables: Mapping[str, pd.DataFrame]) -> str:
             rows={name: table.to_dict("records") for name, table in _shown(tables).items()},
             nadirs=list(nadirs(plan)),
             files=input_files(plan.study),
-            sections=setting_sections(plan.study),
+            settings=settings_used(plan.study),
             assumptions=assumptions_of(plan),
             warnings=warnings_of(plan),
             versions=versions(),
@@ -96,15 +96,26 @@ def _environment() -> Environment:
     )
     environment.filters["number"] = _number
     environment.filters["region"] = region_name
+    environment.filters["nuclide"] = _nuclide
     return environment
+
+
+def _nuclide(text: str) -> str:
+    """Mass numbers raised, and no line break within the name."""
+    for plain, raised in (
+        ("177Lu-", "¹⁷⁷Lu\N{NON-BREAKING HYPHEN}"),
+        ("131I ", "¹³¹I\N{NO-BREAK SPACE}"),
+    ):
+        text = text.replace(plain, raised)
+    return text
 
 
 def _number(value: float | None, digits: int = 3) -> str:
     """Three significant digits without an exponent where a reader can do without."""
-    if value is None or value != value:  # noqa: PLR0124
+    if value is None or value != value:
         return "–"
     text = f"{value:.{digits}g}"
-    return f"{value:,.0f}" if "e+" in text else text.replace("-", "\N{MINUS SIGN}")
+    return f"{float(text):,.0f}" if "e+" in text else text.replace("-", "\N{MINUS SIGN}")
 
 
 def _shown(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -117,22 +128,23 @@ def _shown(tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
 
 
 def _figure(
-    draw: Callable[..., Axes], name: str, caption: str, **options: Any
+    draw: Callable[..., Axes], name: str, caption: str, description: str = "", **options: Any
 ) -> FigureItem:
-    svg = axes_as_svg(lambda ax: draw(ax=ax), name, caption, **options)
+    svg = axes_as_svg(lambda ax: draw(ax=ax), name, description or caption, **options)
     return FigureItem(svg, caption)
 
 
 def _decision(plan: Plan) -> Iterator[FigureItem]:
     advice = plan.recommendation
     days = advice.grid_interval_days[shown_interval(advice)]
+    when = f"{days:g} days after the last cycle" if plan.study.cycles else "of cycle 1"
     marked = f" The line marks {advice.activity_gbq:g} GBq." if advice.action == "treat" else ""
     yield _figure(
-        partial(plot_decision, advice),
+        partial(plot_decision, advice, plan.study.therapy.max_activity_gbq),
         "decision",
-        f"Each risk as a share of its tolerance (in brackets) for an administration {days:g} days "
-        "after the last cycle. Above 1 a risk is not tolerated; grey activities are not allowed "
-        f"by model or hard cap. Bands: Monte-Carlo standard error.{marked}",
+        f"Each risk as a share of its tolerance (in brackets) for an administration {when}. "
+        "Above 1 a risk is not tolerated; grey activities are not allowed "
+        f"by model or hard cap. Band: Monte-Carlo standard error of the highest.{marked}",
         size_in=(7.1, 3.1),
         margin_in={"right": 1.9, "top": 0.12},
     )
@@ -163,7 +175,8 @@ def _kinetics(table: pd.DataFrame) -> Iterator[FigureItem]:
         yield _figure(
             partial(plot_curve, table, int(cycle), region),
             f"curve-{cycle}-{region}",
-            f"{region_name(region)}, cycle {cycle}: {text}.",
+            f"{text.capitalize()}.",
+            f"Activity in {region.replace('_', ' ')} over time in cycle {cycle}: {text}.",
             size_in=_PANEL_IN,
         )
 
@@ -174,10 +187,10 @@ def _doses(table: pd.DataFrame) -> Iterator[FigureItem]:
         yield _figure(
             partial(plot_doses, table, region),
             f"dose-{region}",
-            f"{region_name(region)}, by the {rows['method'].iloc[-1]} method: mean by "
-            "contribution, and 90 % interval of the total.",
-            size_in=(3.45, 1.45 + 0.38 * len(rows)),
-            margin_in={"left": 0.72, "bottom": 0.98},
+            f"By the {rows['method'].iloc[-1]} method.",
+            f"Dose to {region.replace('_', ' ')} by contribution and cycle.",
+            size_in=(3.45, 1.15 + 0.36 * len(rows)),
+            margin_in={"left": 0.72, "bottom": 0.82},
         )
 
 
@@ -186,8 +199,8 @@ def _foci(tables: Mapping[str, pd.DataFrame]) -> Iterator[FigureItem]:
         yield _figure(
             partial(plot_foci, tables["foci"], tables["foci_course"], int(cycle)),
             f"foci-{cycle}",
-            f"Foci per cell in cycle {cycle}: counted, with the sd of counting, and predicted "
-            "(median and 90 % band of the mean).",
+            "Counted, with the sd of counting; median and 90 % band of the predicted mean.",
+            f"Foci per cell over time in cycle {cycle}, counted and predicted.",
             size_in=_PANEL_IN,
         )
     n_estimates = len(tables["foci_dose"])
@@ -213,7 +226,9 @@ def _counts(plan: Plan, table: pd.DataFrame) -> Iterator[FigureItem]:
         yield _figure(
             partial(plot_counts, table, lineage, days, start),
             f"counts-{lineage}",
+            f"{len(counts.day)} counts." if len(counts.day) else "No counts: population alone.",
             f"{lineage.capitalize()}: {len(counts.day)} measured, 90 % band of the posterior up "
             f"to the decision (dark) and of the prediction {after} (light).",
             size_in=_PANEL_IN,
+            margin_in={"right": 0.3},
         )

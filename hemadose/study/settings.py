@@ -162,8 +162,8 @@ class Methods(Section):
     )
     foci_calibration: FociCalibration | None = Field(
         default=None,
-        description="The laboratory's calibration; foci of different laboratories differ about "
-        "tenfold. Default: the published one the foci step states (ASSUMED to apply).",
+        description="The laboratory's calibration; foci of different laboratories differ by "
+        "an order of magnitude. Default: the published one of the foci step (ASSUMED to apply).",
     )
     foci_dispersion: float | None = Field(
         default=None,

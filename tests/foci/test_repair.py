@@ -10,7 +10,7 @@ from radiobio.dsb import foci_after_irradiation
 def test_calibration_is_corrected_for_repair_exactly_once():
     # foci at the end of the calibration irradiation give the calibration slope back
     line = LinearCalibration(14.7, 0.0, irradiation_h=2.0)
-    prior = RepairModel(line, rate_log_sd=(0.0,), induction_cv=0.0, calibration_rate_sd=0.0)
+    prior = RepairModel(line, rate_log_sd=(0.0,), induction_cv=0.0, calibration_rate_sd_per_h=0.0)
     draws = draw_repair(prior, 3, np.random.default_rng(1))
     seen = foci_after_irradiation(
         2.0,

@@ -18,8 +18,12 @@ UNITS = (
 DIMENSIONS = re.compile(
     r"(^|_)(time|half_life|weight|height|mass|volume|dose|activity|density|energy|duration|rate)(_|$)"
 )
-# names with such a word that are not a number with a unit
-FREE = {"dose_rate", "dose_rates", "dose_method", "marrow_dose", "activity"}
+# names with such a word that are no number with a unit: curves, methods, indices, logarithms, and
+# the weights and densities of statistics
+FREE = {
+    "dose_rate", "dose_rates", "dose_rate_shape", "dose_method", "dose_index", "rate_log_sd",
+    "weight", "log_weight", "log_density",
+}  # fmt: skip
 
 
 def public_callables():
