@@ -12,13 +12,14 @@ import numpy.typing as npt
 
 from kinetics.curves import FloatArray, SumOfExponentials
 from kinetics.errors import KineticsError
-from kinetics.forms import CURVE_FORMS, CurveForm, curve_form
+from kinetics.forms import CurveForm, curve_form
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _HALF_LIFE_GRID_H = np.geomspace(0.1, 2000.0, 25)  # starts of the search
 _N_STARTS = 6
+_FITTED_FORMS = ("mono", "bi", "tri", "uptake")
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,6 +108,8 @@ def fit_curve(
     from scipy.optimize import least_squares
 
     chosen = curve_form(form)
+    if form not in _FITTED_FORMS:
+        raise KineticsError(f"{form!r} is not fitted; legal are {', '.join(_FITTED_FORMS)}")
     t, y, s = _checked(time_h, value, sd)
     if len(t) < chosen.n_parameters:
         raise KineticsError(f"{form!r} needs at least {chosen.n_parameters} samples, got {len(t)}")
@@ -137,7 +140,7 @@ def fit_curves(
     sd: npt.ArrayLike,
     *,
     decay_per_h: float,
-    forms: Sequence[str] = tuple(CURVE_FORMS),
+    forms: Sequence[str] = _FITTED_FORMS,
 ) -> list[CurveFit]:
     """Fits of every form that the number of samples allows (N > K + 1), the lowest AICc first.
 

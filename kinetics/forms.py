@@ -1,4 +1,4 @@
-"""Curve forms with log parameters: wash-out in one to three phases, and uptake with clearance."""
+"""Curve forms with log parameters: wash-out, uptake with clearance, retention in the body."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ class CurveForm:
 
     Wash-out with n phases: :math:`f = \sum_i a_i e^{-(\lambda_i+\lambda_p)t}`; uptake:
     :math:`f = a\,(e^{-(\lambda+\lambda_p)t} - e^{-(\lambda_u+\lambda_p)t})` with
-    :math:`\lambda_u = \lambda + \ln 2/T_u`, so that uptake is always faster than clearance.
-    Parameters are logarithms of amplitudes and of BIOLOGICAL half-lives (h).
+    :math:`\lambda_u = \lambda + \ln 2/T_u`, so that uptake is always faster than clearance;
+    retention: two phases of wash-out that start at 1, the odds of the slow phase o giving the
+    amplitudes :math:`1/(1+o)` and :math:`o/(1+o)`.
+    Parameters are logarithms of amplitudes (or odds) and of BIOLOGICAL half-lives (h).
 
     Attributes
     ----------
     name : str
-        ``"mono"``, ``"bi"``, ``"tri"`` or ``"uptake"``.
+        ``"mono"``, ``"bi"``, ``"tri"``, ``"uptake"`` or ``"retention"``.
     parameters : tuple of str
         Names of the parameters whose logarithms are fitted.
     """
@@ -45,6 +47,10 @@ class CurveForm:
             amplitude = value[..., :1] * np.array([1.0, -1.0])
             clearance = _LN2 / value[..., 1:2]
             rate = np.concatenate([clearance, clearance + _LN2 / value[..., 2:3]], axis=-1)
+        elif self.name == "retention":
+            odds = value[..., :1]
+            amplitude = np.concatenate([1.0 / (1.0 + odds), odds / (1.0 + odds)], axis=-1)
+            rate = _LN2 / value[..., 1:]
         else:
             n_terms = self.n_parameters // 2
             amplitude, rate = value[..., :n_terms], _LN2 / value[..., n_terms:]
@@ -63,6 +69,7 @@ CURVE_FORMS = {
         _washout("bi", 2),
         _washout("tri", 3),
         CurveForm("uptake", ("amplitude", "half_life_h", "uptake_half_life_h")),
+        CurveForm("retention", ("slow_odds", "half_life_1_h", "half_life_2_h")),
     )
 }
 

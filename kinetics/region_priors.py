@@ -115,6 +115,10 @@ def _translated(default: CurveForm, columns: FloatArray, form: CurveForm) -> Flo
         amplitude, life, rise = log_median
         fast, slow = life - np.log(4.0), life + np.log(2.0)
         first = second = amplitude - np.log(2.0)
+    elif default.name == "retention":
+        odds, fast, slow = log_median
+        first, second = -np.log1p(np.exp(odds)), odds - np.log1p(np.exp(odds))
+        amplitude, life, rise = (first + second) / 2, (fast + slow) / 2, fast
     else:
         first, second, fast, slow = log_median
         amplitude, life, rise = (first + second) / 2, (fast + slow) / 2, fast
@@ -123,6 +127,7 @@ def _translated(default: CurveForm, columns: FloatArray, form: CurveForm) -> Flo
         "bi": [first, second, fast, slow],
         "tri": [first, (first + second) / 2, second, fast, (fast + slow) / 2, slow],
         "uptake": [amplitude, life, rise],
+        "retention": [second - first, fast, slow],
     }[form.name]
     cycle = [0.2 if name.startswith("amplitude") else 0.1 for name in form.parameters]
     return np.column_stack([medians, np.full(len(medians), _OPEN_LOG_SD), cycle])

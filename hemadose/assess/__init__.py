@@ -104,6 +104,7 @@ def assess(
         *doses.assumptions,
         *(foci.assumptions if foci else ()),
         *(note for c in counts.values() for note in c.prior.assumptions),
+        *_transferred(study),
     )
     warnings = (
         *kinetics.warnings,
@@ -118,3 +119,13 @@ def assess(
         study, kinetics, doses, foci, counts, n_draws,
         tuple(dict.fromkeys(notes)), tuple(dict.fromkeys(warnings)),
     )  # fmt: skip
+
+
+def _transferred(study: Study) -> tuple[str, ...]:
+    """Say where the count model is used for another agent than it was matched to."""
+    if study.therapy.agent == "DOTATATE":
+        return ()
+    return (
+        "ASSUMED: the count model, matched to 177Lu-DOTATATE, holds for "
+        f"{study.therapy.nuclide} {study.therapy.agent}",
+    )

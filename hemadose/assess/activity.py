@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ from kinetics import (
 )
 
 _TUMOUR_DENSITY_G_PER_ML = 1.04
+_MISFIT_P = 1e-3  # a fit that misses its samples less probably than this is said
 _CURVE_REGIONS = {"Lu-177": ("blood", "whole_body", "kidneys", "liver", "spleen"),
                   "I-131": ("blood", "whole_body")}  # fmt: skip
 
@@ -32,11 +33,26 @@ RegionCurves = Mapping[str, SumOfExponentials]
 
 @dataclass(frozen=True, eq=False)
 class FormChoice:
-    """Least-squares fits of the candidate curve forms of one region, the best AICc first."""
+    """Least-squares fits of the candidate curve forms of one region.
+
+    Attributes
+    ----------
+    region : str
+        Region.
+    cycle : int
+        Cycle whose samples were fitted.
+    candidates : tuple of CurveFit
+        The best AICc first.
+    chosen : str
+        Form that enters the posterior: the default of the region's prior, or the best candidate
+        if it is richer. A simpler form is never taken, because the prior already holds what few
+        samples leave open, and with few samples the AICc favours forms that miss a phase.
+    """
 
     region: str
     cycle: int
     candidates: tuple[CurveFit, ...]
+    chosen: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -121,8 +137,31 @@ def fit_study(
         fits=fits,
         form_choices=tuple(choices),
         assumptions=tuple(dict.fromkeys(a for model in models for a in model.assumptions)),
-        warnings=tuple(f"{fit.model.name}: {fit.status}" for fit in fits if fit.status != "ok"),
+        warnings=tuple(warning for fit in fits for warning in _warnings(fit)),
     )
+
+
+def _warnings(fit: PatientKinetics) -> Iterator[str]:
+    """What is wrong with a fit: too few effective draws, or samples that it misses."""
+    from scipy.special import chdtrc
+
+    if fit.status != "ok":
+        yield f"{fit.model.name}: {fit.status}"
+    groups = sorted({(s.cycle, s.region) for s in fit.samples if not s.below_limit})
+    for cycle, region in groups:
+        samples = [
+            s for s in fit.samples if (s.cycle, s.region) == (cycle, region) and not s.below_limit
+        ]
+        time = np.array([s.time_h for s in samples])
+        middle = np.median(fit.curves[cycle][region](time), axis=0)
+        by_model = fit.model.residual[region].sd(middle, np.exp(-fit.model.decay_per_h * time))
+        sd = np.array([by_model[i] if s.sd is None else s.sd for i, s in enumerate(samples)])
+        chi_square = float((((np.array([s.value for s in samples]) - middle) / sd) ** 2).sum())
+        if chdtrc(len(samples), chi_square) < _MISFIT_P:
+            yield (
+                f"{region}, cycle {cycle}: the fit misses the samples (chi-square {chi_square:.0f} "
+                f"for {len(samples)}); check units, times, decay correction and sd"
+            )
 
 
 def _models(
@@ -155,11 +194,15 @@ def _models(
         choice = _compare_forms(default, [s for s in samples if s.region == region])
         if choice:
             choices.append(choice)
-            best = choice.candidates[0].form.name
-            default = region_model(
-                agent, region, decay_per_h=decay_per_h, form=best, residual_cv=overrides.get(region)
+        models.append(
+            region_model(
+                agent,
+                region,
+                decay_per_h=decay_per_h,
+                form=choice.chosen if choice else None,
+                residual_cv=overrides.get(region),
             )
-        models.append(default)
+        )
     return models, choices
 
 
@@ -190,6 +233,8 @@ def _compare_forms(model: KineticModel, samples: list[ActivitySample]) -> FormCh
         sd,
         decay_per_h=model.decay_per_h,
     )
-    if model.form_name not in (fit.form.name for fit in fits):
+    default = next((fit for fit in fits if fit.form.name == model.form_name), None)
+    if default is None:
         return None
-    return FormChoice(chosen[0].region, richest, tuple(fits))
+    best = fits[0] if fits[0].form.n_parameters > default.form.n_parameters else default
+    return FormChoice(chosen[0].region, richest, tuple(fits), best.form.name)

@@ -250,6 +250,10 @@ def _agreed(row: Row, distribution: tuple[int, ...], cells: int, foci: int) -> t
 def _count(row: Row, name: str) -> float:
     low, high, unit, hint = COUNT_RANGES[name]
     value = row.number(name, 0.0, 1e9)
+    if value == 0:
+        raise row.error(
+            name, f"got 0, legal is above 0 {unit}; write the limit of detection, as 0.1"
+        )
     if not low <= value <= high:
         raise row.error(
             name,

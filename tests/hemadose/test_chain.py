@@ -114,6 +114,33 @@ def test_the_clinics_doses_replace_the_computed_ones(tmp_path):
     assert any("other method" in note for note in clinic.doses.assumptions)
 
 
+def test_few_samples_never_take_a_phase_away_and_a_misfit_is_said(tmp_path):
+    """Six blood samples of a bi-exponential: AICc alone would prefer one phase."""
+    settings = (
+        "patient: {sex: female, weight_kg: 62}\n"
+        "therapy: {nuclide: I-131, agent: iodide, planned_activity_gbq: 3.7}\n"
+        "cycles: [{number: 1, start: 2026-01-12, activity_mbq: 3700}]\n"
+    )
+    times = np.array([2.0, 6, 24, 48, 72, 96])
+    lam = np.log(2) / (8.0207 * 24)
+    curve = 0.185 * np.exp(-(np.log(2) / 2 + lam) * times) + 0.0925 * np.exp(
+        -(np.log(2) / 18 + lam) * times
+    )
+    truth = 0.185 / (np.log(2) / 2 + lam) + 0.0925 / (np.log(2) / 18 + lam)
+    rows = [f"1,{t:g},blood,{c:.6g},MBq/mL" for t, c in zip(times, curve, strict=True)]
+    header = "cycle,time_h,region,value,unit\n"
+    good = plan(study(tmp_path / "a", settings, activity=header + "\n".join(rows)), n_draws=500)
+    (choice,) = good.assessment.kinetics.form_choices
+    assert choice.candidates[0].form.name == "mono"
+    assert choice.chosen == "bi"
+    low, high = np.quantile(good.assessment.kinetics.curves[1]["blood"].integral(), [0.05, 0.95])
+    assert low < truth < high
+    assert not good.assessment.kinetics.warnings
+    rows[3] = "1,48,blood,0.06,MBq/mL"
+    bad = plan(study(tmp_path / "b", settings, activity=header + "\n".join(rows)), n_draws=500)
+    assert any("misses the samples" in w for w in bad.assessment.warnings)
+
+
 def foci_rows(per_cell, cells=500):
     body = "\n".join(f"1,{t},{cells},{round(cells * x)}" for t, x in per_cell.items())
     return f"cycle,time_h,cells,foci\n{body}\n"
@@ -134,7 +161,7 @@ def test_foci_that_contradict_the_dose_are_refused_and_said(tmp_path):
     tables = {"activity": ACTIVITY, "foci": foci_rows({-1: 0.2, 1: 14.0, 3: 16.0})}
     assessment = plan(study(tmp_path, LABORATORY, **tables), n_draws=300).assessment
     assert not assessment.foci.used
-    assert "do not change the kinetics" in assessment.foci.status
+    assert "not used to update the kinetics" in assessment.foci.status
     assert any(w.startswith("foci:") for w in assessment.warnings)
     np.testing.assert_array_equal(assessment.foci.index, np.arange(300))
 

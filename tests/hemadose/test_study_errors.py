@@ -332,6 +332,7 @@ CASES: dict[str, tuple[Break, str, int | None, str | None, tuple[str, ...]]] = {
     ),
     # counts.csv
     "haemoglobin in g/dL": (swap(C, "128", "12.8"), C, 2, "haemoglobin", ("g/dL", "by 10")),
+    "a count of zero": (swap(C, "210", "0"), C, 2, "platelets", ("above 0", "limit of detection")),
     "platelets per uL": (swap(C, "210", "210000"), C, 2, "platelets", ("per uL", "1000")),
     "neutrophils per uL": (swap(C, "3.4", "3400"), C, 2, "neutrophils", ("per uL",)),
     "less than its parts": (swap(C, "1.2,5.2", "1.2,2.2"), C, 2, "leukocytes", ("4.6",)),

@@ -89,6 +89,14 @@ def test_assumed_priors_imply_the_activities_they_were_chosen_for(
     assert tia == pytest.approx(tia_per_mbq, rel=rel)
 
 
+def test_the_whole_body_starts_with_what_was_given():
+    model = region_model("DOTATATE", "whole_body", decay_per_h=LAMBDA)
+    draws = model.log_median + model.log_sd_patient * np.random.default_rng(1).normal(size=(500, 3))
+    curve = model.curves(draws, 7400.0, 1)["whole_body"]
+    np.testing.assert_allclose(curve(0.0), 7400.0)
+    assert (np.diff(curve(np.linspace(0, 200, 50)), axis=-1) < 0).all()
+
+
 def test_without_samples_the_population_speaks():
     kinetics = fit_patient(
         PSMA, [], activity_mbq={}, next_activity_mbq=7400.0, rng=np.random.default_rng(0),
