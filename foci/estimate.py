@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from foci.counts import FociSample, log_likelihood
 from foci.errors import FociError
-from foci.repair import RepairDraws, draw_background
+from foci.repair import RepairDraws, background_at
 from kinetics import SumOfExponentials, effective_sample_size, normalised_weights, resample
 from kinetics.curves import FloatArray
 from radiobio.dsb import foci_per_cell
@@ -199,7 +199,7 @@ def blood_dose_from_foci(
     shape = _unit_dose(dose_rate_shape)
     background = repair_draws.background_per_cell
     if before:
-        background = draw_background(before, n, rng, dispersion=dispersion)
+        background = background_at(rng.standard_normal(n), before, dispersion=dispersion)
     per_gy = predict_foci(shape, time, replace(repair_draws, background_per_cell=np.zeros(n)))
     log_dose, log_density = prior.log_dose_grid(_GRID_POINTS)
     log_posterior = np.tile(log_density, (n, 1))

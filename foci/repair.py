@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from foci.calibration import LinearCalibration
 from foci.counts import FociSample, check_dispersion, pooled
@@ -79,6 +80,68 @@ class RepairModel:
             raise FociError("the gamma prior of the background needs positive parameters")
 
     @property
+    def n_coordinates(self) -> int:
+        """Number of standard-normal coordinates of one draw."""
+        return 4 + len(self.fraction)
+
+    def at(
+        self,
+        standardised: npt.ArrayLike,
+        *,
+        baseline: Iterable[FociSample] = (),
+        dispersion: float = 1.0,
+    ) -> RepairDraws:
+        r"""Induction, repair rates and background at standard-normal coordinates.
+
+        Parameters
+        ----------
+        standardised : array_like, shape (n, n_coordinates)
+            Calibration slope, repair rate in vitro, patient factor of the induction, repair rate
+            of each pool, background. Independent standard normals give draws of the prior.
+        baseline : iterable of FociSample
+            Samples before any administration; they sharpen the background.
+        dispersion : float
+            Variance over mean of the baseline counts.
+
+        Returns
+        -------
+        RepairDraws
+
+        Notes
+        -----
+        Induction is the apparent slope times :math:`kT/(1-e^{-kT})`, T the time of irradiation
+        of the calibration and k the rate in vitro; so what `foci_per_cell` predicts for such an
+        irradiation is the calibration line itself. Do not correct the slope beforehand.
+        """
+        z = np.asarray(standardised, dtype=np.float64)
+        if z.ndim != 2 or z.shape[1] != self.n_coordinates:
+            raise FociError(f"coordinates need shape (n, {self.n_coordinates}), got {z.shape}")
+        line = self.calibration
+        slope = _log_normal(line.slope_per_gy, line.slope_sd / line.slope_per_gy, z[:, 0])
+        cv_in_vitro = self.calibration_rate_sd_per_h / self.calibration_rate_per_h
+        rate_in_vitro = _log_normal(self.calibration_rate_per_h, cv_in_vitro, z[:, 1])
+        apparent = slope * _log_normal(1.0, self.induction_cv, z[:, 2])
+        baseline = tuple(baseline)
+        assumed = (
+            "no baseline sample: spontaneous foci from a wide gamma prior with mean "
+            f"{self.background_mean_per_cell:g} per cell ASSUMED",
+        )
+        return RepairDraws(
+            induction_from_apparent_slope(apparent, rate_in_vitro, line.irradiation_h),
+            np.array(self.repair_rate_per_h) * np.exp(np.array(self.rate_log_sd) * z[:, 3:-1]),
+            np.array(self.fraction),
+            background_at(
+                z[:, -1],
+                baseline,
+                dispersion=dispersion,
+                prior_shape=self.background_shape,
+                prior_mean_per_cell=self.background_mean_per_cell,
+            ),
+            assumptions=self.assumptions,
+            background_assumptions=() if baseline else assumed,
+        )
+
+    @property
     def assumptions(self) -> tuple[str, ...]:
         """What this prior assumes, in words."""
         rates = ", ".join(f"{rate:g} /h" for rate in self.repair_rate_per_h)
@@ -149,12 +212,6 @@ def draw_repair(
     -------
     RepairDraws
 
-    Notes
-    -----
-    Induction is the apparent slope times :math:`kT/(1-e^{-kT})`, T the time of irradiation of
-    the calibration and k the rate in vitro; so what `foci_per_cell` predicts for such an
-    irradiation is the calibration line itself. Do not correct the slope beforehand.
-
     Examples
     --------
     >>> import numpy as np
@@ -166,62 +223,50 @@ def draw_repair(
     """
     if n_draws < 1:
         raise FociError(f"n_draws must be 1 or more, got {n_draws}")
-    line = prior.calibration
-    slope = _log_normal(line.slope_per_gy, line.slope_sd / line.slope_per_gy, n_draws, rng)
-    cv_in_vitro = prior.calibration_rate_sd_per_h / prior.calibration_rate_per_h
-    rate_in_vitro = _log_normal(prior.calibration_rate_per_h, cv_in_vitro, n_draws, rng)
-    patient = _log_normal(1.0, prior.induction_cv, n_draws, rng)
-    induction = patient * induction_from_apparent_slope(slope, rate_in_vitro, line.irradiation_h)
-    shape = (n_draws, len(prior.fraction))
-    rate = np.array(prior.repair_rate_per_h) * np.exp(
-        np.array(prior.rate_log_sd) * rng.standard_normal(shape)
-    )
-    baseline = tuple(baseline)
-    assumed = (
-        "no baseline sample: spontaneous foci from a wide gamma prior with mean "
-        f"{prior.background_mean_per_cell:g} per cell ASSUMED",
-    )
-    background = draw_background(
-        baseline,
-        n_draws,
-        rng,
-        dispersion=dispersion,
-        prior_shape=prior.background_shape,
-        prior_mean_per_cell=prior.background_mean_per_cell,
-    )
-    return RepairDraws(
-        induction,
-        rate,
-        np.array(prior.fraction),
-        background,
-        assumptions=prior.assumptions,
-        background_assumptions=() if baseline else assumed,
-    )
+    standardised = rng.standard_normal((n_draws, prior.n_coordinates))
+    return prior.at(standardised, baseline=baseline, dispersion=dispersion)
 
 
-def draw_background(
+def background_at(
+    standardised: FloatArray,
     baseline: Iterable[FociSample],
-    n_draws: int,
-    rng: np.random.Generator,
     *,
     dispersion: float = 1.0,
     prior_shape: float = 0.5,
     prior_mean_per_cell: float = 0.3,
 ) -> FloatArray:
-    r"""Spontaneous foci per cell given baseline samples, shape (n_draws,).
+    r"""Spontaneous foci per cell given baseline samples, at standard-normal coordinates.
+
+    Parameters
+    ----------
+    standardised : ndarray, shape (n,)
+        Normal quantiles of the background; beyond +-8 they count as +-8.
+    baseline : iterable of FociSample
+        Samples before any administration, or none.
+    dispersion : float
+        Variance over mean of their counts.
+    prior_shape, prior_mean_per_cell : float
+        Gamma prior.
+
+    Returns
+    -------
+    ndarray, shape (n,)
 
     Notes
     -----
     Conjugate: :math:`b \sim \Gamma(s + x/\phi,\ s/m + n/\phi)` for x foci in n cells, prior shape
     s and prior mean m. Overdispersed counts weigh :math:`1/\phi` (quasi-likelihood).
     """
+    from scipy.special import gammaincinv, ndtr
+
     check_dispersion(dispersion)
     cells, foci = pooled(baseline)
     shape = prior_shape + foci / dispersion
-    return rng.gamma(shape, 1 / (prior_shape / prior_mean_per_cell + cells / dispersion), n_draws)
+    rate = prior_shape / prior_mean_per_cell + cells / dispersion
+    return np.asarray(gammaincinv(shape, ndtr(np.clip(standardised, -8.0, 8.0))) / rate)
 
 
-def _log_normal(mean: float, cv: float, n: int, rng: np.random.Generator) -> FloatArray:
-    """Draws of a log-normal with the given mean and CV."""
+def _log_normal(mean: float, cv: float, standardised: FloatArray) -> FloatArray:
+    """Log-normal with the given mean and CV at standard-normal coordinates."""
     variance = np.log1p(cv**2)
-    return np.asarray(mean * np.exp(np.sqrt(variance) * rng.standard_normal(n) - variance / 2))
+    return np.asarray(mean * np.exp(np.sqrt(variance) * standardised - variance / 2))

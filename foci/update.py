@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,29 +12,42 @@ import numpy.typing as npt
 from foci.counts import FociSample, log_likelihood
 from foci.errors import FociError
 from foci.estimate import counting_assumptions, low_ess_status, predict_foci, split_baseline
-from foci.repair import RepairDraws, draw_background
-from kinetics import SumOfExponentials, effective_sample_size, normalised_weights, resample
+from foci.repair import RepairDraws, RepairModel
+from kinetics import (
+    KineticsError,
+    SumOfExponentials,
+    effective_sample_size,
+    normalised_weights,
+    resample,
+    sample_posterior,
+)
 from kinetics.curves import FloatArray
 
 _CONFLICT = 0.01  # prior-predictive p below which the status speaks of a conflict
+_PROPOSALS_PER_DRAW = 8
+_FARTHEST = 8.0  # standardised coordinates beyond it count as it
+_KNOTS = np.arange(-3.0, 3.1, 0.5)  # normal quantiles between which the dose is interpolated
+
+Curves = Mapping[int, SumOfExponentials]
+Samples = Mapping[int, tuple[list[FociSample], list[FociSample]]]
+RepairAt = Callable[[FloatArray], dict[int, RepairDraws]]
 
 
 @dataclass(frozen=True, eq=False)
 class FociUpdate:
-    """Joint draws reweighted by counted foci.
+    """Equally weighted joint draws of dose, repair and background given counted foci.
 
     Attributes
     ----------
-    indices : ndarray of int, shape (n_draws,)
-        Rows of the dose draws after resampling; equally weighted.
-    repair_indices : ndarray of int, shape (n_draws,)
-        Rows of the repair draws that go with them.
-    log_weight : ndarray, shape (n_repair_draws,)
-        Log likelihood of the foci under each joint draw.
-    background_per_cell : dict of int to ndarray, shape (n_repair_draws,)
-        Spontaneous foci of each cycle used with each joint draw.
+    indices : ndarray of int, shape (n,)
+        Rows of the dose draws.
+    repair : RepairDraws
+        Induction and repair rates that go with them, n rows; its background is that of the
+        first cycle with samples.
+    background_per_cell : dict of int to ndarray, shape (n,)
+        Spontaneous foci of each cycle that go with them.
     effective_sample_size : float
-        Effective number of joint draws.
+        The smaller of the effective sample sizes of the two stages of sampling.
     prior_predictive_p : float
         Two-sided mid-p of the total foci after the administrations under the draws before the
         update; small means the counts conflict with the dose or with the repair prior.
@@ -45,8 +58,7 @@ class FociUpdate:
     """
 
     indices: npt.NDArray[np.intp]
-    repair_indices: npt.NDArray[np.intp]
-    log_weight: FloatArray
+    repair: RepairDraws
     background_per_cell: dict[int, FloatArray]
     effective_sample_size: float
     prior_predictive_p: float
@@ -64,96 +76,100 @@ class FociUpdate:
 
 
 def update_draws(
-    dose_rate: Mapping[int, SumOfExponentials],
+    dose_rate: Curves,
     samples_by_cycle: Mapping[int, Sequence[FociSample]],
-    repair_draws: RepairDraws,
+    prior: RepairModel,
     *,
     rng: np.random.Generator,
     dispersion: float = 1.0,
+    n_draws: int | None = None,
 ) -> FociUpdate:
-    r"""Weight joint draws of dose rate and repair by the foci counted in all cycles.
+    r"""Draw dose rate, repair and backgrounds jointly, given the foci counted in all cycles.
 
-    Induction and repair rates of a draw hold in every cycle. The background is drawn for each
-    cycle from its own baseline; a cycle without one takes the background of `repair_draws`.
+    Induction and repair rates of a draw hold in every cycle. Each cycle has its own background,
+    known from its own baseline or, without one, from the prior.
 
     Parameters
     ----------
-    dose_rate : mapping of int to SumOfExponentials, leading shape (n_draws,)
+    dose_rate : mapping of int to SumOfExponentials, leading shape (n_dose,)
         Blood dose rate of each cycle (Gy/h), rows in the same order in every cycle.
     samples_by_cycle : mapping of int to sequence of FociSample
         Samples of each cycle; every cycle needs its dose rate.
-    repair_draws : RepairDraws
-        As many as dose draws, or a multiple: row j then goes with dose row j modulo n_draws.
-        Ten to thirty times as many is cheap and raises the effective sample size.
+    prior : RepairModel
+        Induction, repair rates and background before any focus is counted.
     rng : numpy.random.Generator
         Source of randomness.
     dispersion : float
         Variance over mean of the counts.
+    n_draws : int, optional
+        Number of draws returned; as many as dose draws by default.
+
+    Returns
+    -------
+    FociUpdate
+        Without a sample after an administration the dose draws stay as they are.
 
     Raises
     ------
     FociError
-        If the draws do not match, a cycle has no dose rate, or a sample is under the wrong cycle.
+        If the dose draws do not match, a cycle has no dose rate, a sample is under the wrong
+        cycle, or the counts are impossible.
 
     Notes
     -----
-    The background is drawn from its conditional given the baseline, whose probability is the
-    same for every draw, so only the samples after the administration enter the weights:
-    :math:`\log w_j = \sum_s \log p(x_s \mid n_s \mu_{js})`.
+    The standard-normal coordinates are those of `RepairModel.at`, one background for each cycle,
+    and the rank of the dose draw: its normal quantile. Dose draws are ranked by the excess foci
+    they predict in all samples at the median of the prior. The coordinates are first sampled
+    (`sample_posterior`) with a smooth stand-in for the dose, the draw of most typical shape scaled
+    to the interpolated excess, and counts as much more dispersed as the draws differ in shape;
+    each sample then takes the dose draw of its rank and is weighted with the exact density over
+    the smooth one. The result is the joint posterior, with log likelihood
+    :math:`\sum_s \log p(x_s \mid n_s \mu_s)` of the samples after the administrations; baselines
+    enter through the background.
 
     Examples
     --------
     >>> import numpy as np
-    >>> from foci import RepairModel, draw_repair, eberlein_2015
+    >>> from foci import RepairModel, eberlein_2015
     >>> rng = np.random.default_rng(1)
-    >>> dose = rng.lognormal(np.log(0.1), 0.4, 1000)
+    >>> dose = rng.lognormal(np.log(0.1), 0.4, 500)
     >>> rate = SumOfExponentials(0.5 * dose[:, None], [[0.5]])
-    >>> repair = draw_repair(RepairModel(eberlein_2015()), 4000, rng)
     >>> samples = {1: [FociSample(1, -1.0, 200, 40), FociSample(1, 2.0, 200, 290)]}
-    >>> update = update_draws({1: rate}, samples, repair, rng=rng)
+    >>> update = update_draws({1: rate}, samples, RepairModel(eberlein_2015()), rng=rng)
     >>> update.status, bool(dose[update.indices].mean() > dose.mean())
     ('ok', True)
     """
-    n = _number_of_draws(dose_rate, len(repair_draws))
-    pairs = np.arange(len(repair_draws)) % n
-    log_weight = np.zeros(len(repair_draws))
-    expected, observed = np.zeros(len(repair_draws)), 0
-    backgrounds: dict[int, FloatArray] = {}
-    background_assumptions: tuple[str, ...] = ()
-    for cycle, samples in sorted(samples_by_cycle.items()):
-        before, after = _samples_of(cycle, samples, dose_rate)
-        background = repair_draws.background_per_cell
-        if before:
-            background = draw_background(before, len(repair_draws), rng, dispersion=dispersion)
-        else:
-            background_assumptions = repair_draws.background_assumptions
-        backgrounds[cycle] = background
-        if not after:
-            continue
-        time = [sample.time_h for sample in after]
-        repair = replace(repair_draws, background_per_cell=background)
-        mean = predict_foci(dose_rate[cycle][pairs], time, repair)
-        cells = np.array([sample.cells for sample in after])
-        foci = np.array([sample.foci for sample in after])
-        log_weight += log_likelihood(foci, cells, mean, dispersion=dispersion).sum(-1)
-        expected += mean @ cells
-        observed += int(foci.sum())
-    if not np.isfinite(log_weight).any():
-        raise FociError("the counted foci are impossible under every draw")
-    ess = effective_sample_size(log_weight)
-    chosen = resample(normalised_weights(log_weight), n, rng)
-    p_value = _mid_p(observed, expected, dispersion) if expected.any() else 1.0
+    n_dose = _number_of_draws(dose_rate)
+    n = n_dose if n_draws is None else n_draws
+    if n < 1:
+        raise FociError(f"n_draws must be 1 or more, got {n}")
+    samples = {
+        cycle: _samples_of(cycle, given, dose_rate)
+        for cycle, given in sorted(samples_by_cycle.items())
+    }
+    n_coordinates = prior.n_coordinates + len(samples)
+    repair_at = _repair_by_cycle(prior, samples, dispersion)
+    if any(after for _, after in samples.values()):
+        z, indices, ess, p_value, status = _posterior(
+            dose_rate, samples, repair_at, _starts(prior, n_coordinates), rng, dispersion, n
+        )
+    else:
+        z, indices = rng.standard_normal((n, n_coordinates)), np.arange(n) * n_dose // n
+        ess, p_value = float(n), 1.0
+        status = "no sample after an administration: the draws are unchanged"
+    repair = repair_at(z)
     return FociUpdate(
-        indices=pairs[chosen],
-        repair_indices=chosen,
-        log_weight=log_weight,
-        background_per_cell=backgrounds,
+        indices=indices,
+        repair=next(iter(repair.values()), prior.at(z[:, : prior.n_coordinates])),
+        background_per_cell={cycle: draws.background_per_cell for cycle, draws in repair.items()},
         effective_sample_size=ess,
         prior_predictive_p=p_value,
-        status=_status(ess, len(pairs), p_value, bool(expected.any())),
+        status=status,
         assumptions=(
-            *repair_draws.assumptions,
-            *background_assumptions,
+            *prior.assumptions,
+            *dict.fromkeys(
+                words for draws in repair.values() for words in draws.background_assumptions
+            ),
             "induction and repair rates of the patient are the same in every cycle ASSUMED",
             "no foci are left from earlier cycles beyond those of the baseline ASSUMED",
             *counting_assumptions(dispersion),
@@ -161,22 +177,65 @@ def update_draws(
     )
 
 
-def _number_of_draws(dose_rate: Mapping[int, SumOfExponentials], n_repair: int) -> int:
-    """Common number of dose draws; the number of repair draws must be a multiple."""
+def _posterior(
+    dose_rate: Curves,
+    samples: Samples,
+    repair_at: RepairAt,
+    starts: FloatArray,
+    rng: np.random.Generator,
+    dispersion: float,
+    n: int,
+) -> tuple[FloatArray, npt.NDArray[np.intp], float, float, str]:
+    """Coordinates and dose draws given the foci, ESS, prior-predictive p and status."""
+    foci, cells = _counted(samples)
+    n_coordinates, n_kept = starts.shape[1], _PROPOSALS_PER_DRAW * n
+    median = np.zeros((_number_of_draws(dose_rate), n_coordinates))
+    smooth, draw_of, shape_cv = _dose_by_rank(dose_rate, samples, repair_at(median))
+    exact, wide = np.full(len(foci), dispersion), dispersion + foci * shape_cv**2
+
+    def log_density(z: FloatArray, curves: Curves, variance: FloatArray) -> FloatArray:
+        mean = _expected(curves, samples, repair_at(z))
+        density = -0.5 * (z**2).sum(-1)
+        for i, phi in enumerate(variance):
+            density += log_likelihood(foci[i], cells[i], mean[:, i], dispersion=float(phi))
+        return np.asarray(density)
+
+    before = rng.standard_normal((n_kept, n_coordinates))
+    expected = _expected(_rows(dose_rate, draw_of(before)), samples, repair_at(before)) @ cells
+    p_value = _mid_p(int(foci.sum()), expected, dispersion)
+    try:
+        first = sample_posterior(
+            lambda z: log_density(z, smooth(z), wide),
+            starts,
+            rng=rng,
+            n_draws=n_kept,
+            n_proposals=2 * n_kept,
+        )
+    except KineticsError:
+        raise FociError("the counted foci are impossible under the typical draw") from None
+    z, chosen = first.draws, draw_of(first.draws)
+    log_weight = log_density(z, _rows(dose_rate, chosen), exact)
+    log_weight -= log_density(z, smooth(z), wide)
+    if not np.isfinite(log_weight).any():
+        raise FociError("the counted foci are impossible under every draw")
+    ess = min(first.effective_sample_size, effective_sample_size(log_weight))
+    kept = resample(normalised_weights(log_weight), n, rng)
+    return z[kept], chosen[kept], ess, p_value, _status(ess, n_kept, p_value, first.status)
+
+
+def _number_of_draws(dose_rate: Curves) -> int:
+    """Common number of dose draws."""
     shapes = {curve.shape for curve in dose_rate.values()}
     if len(shapes) != 1:
         raise FociError(f"every cycle needs the same draws of the dose rate, got {shapes}")
     shape = shapes.pop()
-    if len(shape) != 1 or shape[0] == 0 or n_repair % shape[0] != 0:
-        raise FociError(
-            f"dose rates need leading shape (n_draws,) and the number of repair draws "
-            f"({n_repair}) must be a multiple of it, got {shape}"
-        )
+    if len(shape) != 1 or shape[0] == 0:
+        raise FociError(f"dose rates need leading shape (n_dose,), got {shape}")
     return shape[0]
 
 
 def _samples_of(
-    cycle: int, samples: Sequence[FociSample], dose_rate: Mapping[int, SumOfExponentials]
+    cycle: int, samples: Sequence[FociSample], dose_rate: Curves
 ) -> tuple[list[FociSample], list[FociSample]]:
     """Checked samples of a cycle, before and after the administration."""
     if cycle not in dose_rate:
@@ -185,6 +244,93 @@ def _samples_of(
     if wrong:
         raise FociError(f"a sample of cycle {wrong[0]} was given under cycle {cycle}")
     return split_baseline(samples)
+
+
+def _counted(samples: Samples) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Foci and cells of all samples after the administrations, each (n_samples,)."""
+    after = [sample for _, group in samples.values() for sample in group]
+    return np.array([s.foci for s in after]), np.array([s.cells for s in after])
+
+
+def _repair_by_cycle(prior: RepairModel, samples: Samples, dispersion: float) -> RepairAt:
+    """Map joint coordinates to repair and background of each cycle with samples.
+
+    The coordinates are those of the prior without its background, one background for each
+    cycle, and last the dose rank.
+    """
+    shared = list(range(prior.n_coordinates - 1))
+
+    def repair_at(z: FloatArray) -> dict[int, RepairDraws]:
+        near = np.clip(z, -_FARTHEST, _FARTHEST)
+        return {
+            cycle: prior.at(
+                near[:, [*shared, len(shared) + i]], baseline=before, dispersion=dispersion
+            )
+            for i, (cycle, (before, _)) in enumerate(samples.items())
+        }
+
+    return repair_at
+
+
+def _starts(prior: RepairModel, n_coordinates: int) -> FloatArray:
+    """The median of the prior, and slow and fast repair."""
+    starts = np.zeros((3, n_coordinates))
+    starts[:, 3 : prior.n_coordinates - 1] = np.array([0.0, -1.5, 1.5])[:, None]
+    return starts
+
+
+def _expected(curves: Curves, samples: Samples, repair: Mapping[int, RepairDraws]) -> FloatArray:
+    """Mean foci per cell of all samples after the administrations, shape (n, n_samples)."""
+    parts = [
+        predict_foci(curves[cycle], [sample.time_h for sample in after], repair[cycle])
+        for cycle, (_, after) in samples.items()
+        if after
+    ]
+    return np.concatenate(parts, axis=-1)
+
+
+def _rows(curves: Curves, indices: npt.NDArray[np.intp]) -> Curves:
+    """The same draws of every cycle."""
+    return {cycle: curve[indices] for cycle, curve in curves.items()}
+
+
+def _dose_by_rank(
+    dose_rate: Curves, samples: Samples, typical: Mapping[int, RepairDraws]
+) -> tuple[
+    Callable[[FloatArray], Curves], Callable[[FloatArray], npt.NDArray[np.intp]], FloatArray
+]:
+    """Smooth dose rates and dose draws at the last of the coordinates, the normal rank.
+
+    Also the CV of each sample's share of the excess foci, shape (n_samples,). `typical` is the
+    median of the prior, once for each dose draw.
+    """
+    from scipy.interpolate import PchipInterpolator
+    from scipy.special import ndtr
+
+    n_dose = _number_of_draws(dose_rate)
+    repair = {
+        cycle: replace(draws, background_per_cell=np.zeros(n_dose))
+        for cycle, draws in typical.items()
+    }
+    excess = np.maximum(_expected(dose_rate, samples, repair) * _counted(samples)[1], 1e-12)
+    total = excess.sum(-1)
+    share = excess / total[:, None]
+    mean_share = share.mean(0)
+    order = np.argsort(total, kind="stable")
+    middle = np.argmin(((share - mean_share) ** 2 / mean_share).sum(-1), keepdims=True)
+    log_scale = PchipInterpolator(
+        _KNOTS, np.quantile(np.log(total), ndtr(_KNOTS)) - np.log(total[middle])
+    )
+
+    def smooth(z: FloatArray) -> Curves:
+        scale = np.exp(log_scale(np.clip(z[:, -1], _KNOTS[0], _KNOTS[-1])))
+        return {cycle: curve[middle].scaled(scale) for cycle, curve in dose_rate.items()}
+
+    def draw_of(z: FloatArray) -> npt.NDArray[np.intp]:
+        rank = np.floor(ndtr(z[:, -1]) * n_dose).astype(np.intp)
+        return np.asarray(order[np.minimum(rank, n_dose - 1)])
+
+    return smooth, draw_of, share.std(0) / mean_share
 
 
 def _mid_p(observed: int, expected: FloatArray, dispersion: float) -> float:
@@ -202,11 +348,11 @@ def _mid_p(observed: int, expected: FloatArray, dispersion: float) -> float:
     return 2 * min(lower, 1 - lower)
 
 
-def _status(ess: float, n: int, p_value: float, any_sample: bool) -> str:
+def _status(ess: float, n: int, p_value: float, search: str) -> str:
     """What is wrong with the update, in words."""
-    if not any_sample:
-        return "no sample after an administration: the draws are unchanged"
     words = low_ess_status(ess, n)
+    if not words and search != "ok":
+        words.append(search)
     if p_value < _CONFLICT:
         words.append(
             f"conflict: the counted foci lie outside what the draws predict (p = {p_value:.2g})"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from hemadose.plan import Plan
+    from hemadose.planning.plan import Plan
 
 _EXAMPLES = Path(__file__).parents[1] / "examples"
 _PACKAGED_EXAMPLES = Path(__file__).with_name("examples")
@@ -109,7 +109,7 @@ def demo(
 
 
 def _plan_one(folder: Path, out: Path, *, as_json: bool, seed: int) -> None:
-    from hemadose.plan import plan as plan_study
+    from hemadose.planning.plan import plan as plan_study
     from hemadose.report import result_document, write_outputs
 
     with _progress() as progress:
@@ -127,7 +127,7 @@ def _plan_cohort(folders: list[Path], out: Path, *, as_json: bool, seed: int) ->
     import pandas as pd
 
     from hemadose.cohort import cohort_row, write_cohort
-    from hemadose.plan import plan as plan_study
+    from hemadose.planning.plan import plan as plan_study
     from hemadose.report import result_document, write_outputs
 
     rows, documents = [], []

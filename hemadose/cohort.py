@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hemadose.plan import Plan
+    from hemadose.planning.plan import Plan
 
 TABLE_FILE = "cohort.csv"
 

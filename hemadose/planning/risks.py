@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hemadose.assess import Assessment
-from hemadose.assess.counts import CONSTRAINED_LINEAGES
+from hemadose.assessment.assess import Assessment
+from hemadose.assessment.counts import CONSTRAINED_LINEAGES
 from hemadose.planning.recommendation import Constraint
 from hemadose.study import Study
 from kinetics import SumOfExponentials

@@ -10,9 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from foci import predict_foci
-from hemadose.assess import LineageCounts, StudyFoci
-from hemadose.assess.counts import HORIZON_D
-from hemadose.plan import Plan
+from hemadose.assessment.counts import HORIZON_D, LineageCounts
+from hemadose.assessment.damage import StudyFoci
+from hemadose.planning.plan import Plan
 from hemadose.report.summary import LEVELS, FloatArray, band, next_day, spread
 
 if TYPE_CHECKING:
@@ -62,10 +62,8 @@ def foci_course(plan: Plan) -> pd.DataFrame:
 def _predicted(plan: Plan, foci: StudyFoci, cycle: int, time_h: FloatArray) -> FloatArray:
     """Mean foci per cell, shape (n_draws, n_times), with each cycle's own background."""
     dose_rate = plan.assessment.doses.doses[cycle]["blood"].dose_rate
-    n_draws = len(foci.repair)
-    kept = foci.update.repair_indices if foci.used else np.arange(n_draws)
-    background = foci.update.background_per_cell[cycle][kept]
-    none = replace(foci.repair, background_per_cell=np.zeros(n_draws))
+    background = foci.background_per_cell[cycle]
+    none = replace(foci.repair, background_per_cell=np.zeros(len(background)))
     induced = predict_foci(dose_rate, np.maximum(time_h, 0.0), none)
     return background[:, None] + np.where(time_h < 0, 0.0, induced)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hemadose.plan import Plan
+from hemadose.planning.plan import Plan
 from hemadose.report.biology_tables import foci_dose, nadirs
 from hemadose.report.inputs import input_files, versions
 from hemadose.report.kinetics_tables import curve_forms, time_integrated_activity

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hemadose.plan import Plan
+from hemadose.planning.plan import Plan
 from hemadose.report.summary import FloatArray, band, cycle_rows, spread, unit_of
 from kinetics import KineticModel, SumOfExponentials, akaike_weights
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from hemadose.plan import Plan
+from hemadose.planning.plan import Plan
 from hemadose.report.biology_figures import plot_counts, plot_foci, plot_foci_dose
 from hemadose.report.biology_tables import nadirs
 from hemadose.report.decision_figures import plot_decision, plot_risk, shown_interval

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from hemadose.plan import Plan
+from hemadose.planning.plan import Plan
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from hemadose.plan import Plan
 from hemadose.planning.label_data import RULES
+from hemadose.planning.plan import Plan
 from hemadose.report.biology_tables import counts_table, foci_course, foci_dose, foci_table
 from hemadose.report.kinetics_tables import (
     curve_forms,

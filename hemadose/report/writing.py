@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hemadose.errors import HemadoseError
-from hemadose.plan import Plan
+from hemadose.planning.plan import Plan
 from hemadose.report.document import result_document
 from hemadose.report.page import report_page
 from hemadose.report.tables import output_tables

@@ -3,7 +3,7 @@ import pytest
 from scipy import stats
 
 from foci import FociError, FociSample, LinearCalibration, RepairModel, draw_repair, eberlein_2015
-from foci.repair import draw_background
+from foci.repair import background_at
 from radiobio.dsb import foci_after_irradiation
 
 
@@ -50,10 +50,11 @@ def test_draws_have_the_moments_asked_for():
 
 def test_background_is_the_gamma_posterior():
     baseline = [FociSample(1, -2.0, 100, 22), FociSample(1, -1.0, 50, 8)]
-    draws = draw_background(baseline, 100_000, np.random.default_rng(3))
+    standardised = np.random.default_rng(3).standard_normal(100_000)
+    draws = background_at(standardised, baseline)
     exact = stats.gamma(30.5, scale=1 / (150 + 0.5 / 0.3))
     assert stats.kstest(draws, exact.cdf).pvalue > 0.001
-    wide = draw_background(baseline, 100_000, np.random.default_rng(3), dispersion=4.0)
+    wide = background_at(standardised, baseline, dispersion=4.0)
     assert wide.std() == pytest.approx(2 * draws.std(), rel=0.05)
 
 
@@ -92,3 +93,8 @@ def test_impossible_priors_are_refused(fields, words):
 def test_draws_must_be_asked_for():
     with pytest.raises(FociError, match="n_draws"):
         draw_repair(RepairModel(eberlein_2015()), 0, np.random.default_rng(1))
+
+
+def test_coordinates_are_checked():
+    with pytest.raises(FociError, match=r"shape \(n, 5\)"):
+        RepairModel(eberlein_2015()).at(np.zeros((3, 4)))

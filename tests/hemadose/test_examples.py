@@ -24,7 +24,7 @@ import numpy.typing as npt
 import pytest
 from scipy.stats import binom
 
-from hemadose.plan import Plan, plan
+from hemadose.planning.plan import Plan, plan
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 COHORT = EXAMPLES / "hemmingsson2023"

@@ -15,7 +15,7 @@ import pytest
 
 from hemadose import plan
 from hemadose.errors import HemadoseError
-from hemadose.plan import Plan
+from hemadose.planning.plan import Plan
 from hemadose.report import headline, output_tables, result_document, write_outputs, writing
 from hemadose.report.biology_figures import plot_counts, plot_foci, plot_foci_dose
 from hemadose.report.decision_figures import plot_decision, plot_risk, shown_interval

@@ -374,7 +374,7 @@ def test_delay_before_an_earlier_cycle_still_ends_treatment():
 def test_reason_names_value_grade_and_day():
     decision = decide(L, [count(40, {"platelets": 62.0}, platelets=2)], ONE, 56)
     assert decision.reason == "platelets 62 ×10⁹/L (grade 2) on day 40 has not recovered."
-    assert decision.resume_condition == "grade 0-1"
+    assert decision.resume_condition == "platelets of grade 0-1"
     assert decision.resume_activity_gbq == 3.7
     stale = decide(L, [count(28)], ONE, 56, max_data_age_days=14)
     assert "28 days old" in stale.reason

@@ -24,7 +24,7 @@ from dosimetry import (
     s_value_factor,
     tumour_dose,
 )
-from hemadose.assess.activity import RegionCurves, StudyKinetics
+from hemadose.assessment.activity import RegionCurves, StudyKinetics
 from hemadose.study import DoseRow, Study
 from kinetics import SumOfExponentials
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,7 +26,7 @@ from foci import (
 )
 from hemadose.study import FociRow, Study
 
-_PAIRS_PER_DRAW = 32  # repair draws tried with each dose draw
+_REPAIR_PER_DRAW = 8  # repair draws for each dose draw where foci alone give the dose
 _CONFLICT_P = 0.01  # below it the foci contradict the kinetics and do not reweight them
 _LEAST_EFFECTIVE = 100.0
 
@@ -50,13 +50,15 @@ class StudyFoci:
     agreement : mapping of int to DoseAgreement
         Physical dose against the dose from foci.
     update : FociUpdate
-        Importance weights of the kinetic draws.
+        Joint draws of dose and repair given the foci, whether used or not.
     used : bool
         Whether the update was taken over.
     index : ndarray of int
         Draws to keep: resampled if used, unchanged otherwise.
     repair : RepairDraws
-        Induction, repair and background that go with the draws kept.
+        Induction and repair that go with the draws kept.
+    background_per_cell : mapping of int to ndarray, shape (n_draws,)
+        Spontaneous foci of each cycle that go with the draws kept.
     status : str
         ``"ok"``, or why the foci were not used, or what is wrong, in words.
     assumptions : tuple of str
@@ -73,6 +75,7 @@ class StudyFoci:
     used: bool
     index: npt.NDArray[np.intp]
     repair: RepairDraws
+    background_per_cell: Mapping[int, npt.NDArray[np.float64]]
     status: str
     assumptions: tuple[str, ...]
 
@@ -102,8 +105,9 @@ def read_foci(
     dispersion = study.methods.foci_dispersion or _dispersion(samples)
     rates = {cycle: blood[cycle].dose_rate for cycle in samples}
     n_draws = next(iter(rates.values())).shape[0]
-    repair = draw_repair(RepairModel(calibration), _PAIRS_PER_DRAW * n_draws, rng)
-    update = update_draws(rates, samples, repair, rng=rng, dispersion=dispersion)
+    prior = RepairModel(calibration)
+    update = update_draws(rates, samples, prior, rng=rng, dispersion=dispersion)
+    repair = draw_repair(prior, _REPAIR_PER_DRAW * n_draws, rng)
     alone, agreements = {}, {}
     for cycle, group in samples.items():
         if any(s.time_h >= 0 for s in group):
@@ -116,7 +120,10 @@ def read_foci(
         update.prior_predictive_p >= _CONFLICT_P
         and update.effective_sample_size >= _LEAST_EFFECTIVE
     )
-    kept = update.repair_indices if used else np.arange(n_draws)
+    kept = update
+    if not used:
+        before = {cycle: [s for s in group if s.is_baseline] for cycle, group in samples.items()}
+        kept = update_draws(rates, before, prior, rng=rng, dispersion=dispersion)
     return StudyFoci(
         samples=samples,
         calibration=calibration,
@@ -126,8 +133,9 @@ def read_foci(
         agreement=agreements,
         update=update,
         used=used,
-        index=update.indices if used else np.arange(n_draws),
-        repair=_take(repair, kept),
+        index=kept.indices,
+        repair=kept.repair,
+        background_per_cell=kept.background_per_cell,
         status=_status(update, agreements, used),
         assumptions=tuple(dict.fromkeys((*notes, *update.assumptions))),
     )
@@ -194,12 +202,3 @@ def _dispersion(samples: Mapping[int, tuple[FociSample, ...]]) -> float:
     if not tests or max(test.u for test in tests) <= 1.96:
         return 1.0
     return max(1.0, float(np.mean([test.index for test in tests])))
-
-
-def _take(repair: RepairDraws, index: npt.NDArray[np.intp]) -> RepairDraws:
-    return replace(
-        repair,
-        induction_per_gy=repair.induction_per_gy[index],
-        repair_rate_per_h=repair.repair_rate_per_h[index],
-        background_per_cell=repair.background_per_cell[index],
-    )

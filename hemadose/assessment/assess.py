@@ -8,20 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from dosimetry import nuclide
-from hemadose.assess.activity import StudyKinetics, fit_study
-from hemadose.assess.counts import LineageCounts, fit_study_counts
-from hemadose.assess.damage import StudyFoci, read_foci
-from hemadose.assess.doses import StudyDoses, blood_doses, dose_model, study_doses
+from hemadose.assessment.activity import StudyKinetics, fit_study
+from hemadose.assessment.counts import LineageCounts, fit_study_counts
+from hemadose.assessment.damage import StudyFoci, read_foci
+from hemadose.assessment.doses import StudyDoses, blood_doses, dose_model, study_doses
 from hemadose.study import Study
-
-__all__ = [
-    "Assessment",
-    "LineageCounts",
-    "StudyDoses",
-    "StudyFoci",
-    "StudyKinetics",
-    "assess",
-]
 
 
 @dataclass(frozen=True, eq=False)

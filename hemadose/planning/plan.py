@@ -11,7 +11,7 @@ import numpy as np
 
 from dosimetry import DosimetryError
 from foci import FociError
-from hemadose.assess import Assessment, assess
+from hemadose.assessment.assess import Assessment, assess
 from hemadose.errors import HemadoseError
 from hemadose.planning.label_walk import Administration, CountGrades
 from hemadose.planning.recommend import recommend

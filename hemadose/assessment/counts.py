@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from hemadose.assess.doses import StudyDoses
+from hemadose.assessment.doses import StudyDoses
 from hemadose.study import Study
 from kinetics import SumOfExponentials
 from radiobio import (
