@@ -9,6 +9,7 @@ from kinetics.curves import FloatArray, SumOfExponentials
 from kinetics.errors import KineticsError
 
 _PROJECTION_TIME_H = np.geomspace(0.02, 300.0, 60)
+_MANY_SYSTEMS = 64  # from here on threads are worth starting
 _FILLING_RATES_PER_H = np.array([0.06, 0.35])  # terms for the transition while a tissue fills
 
 
@@ -117,15 +118,19 @@ def _projected(
     capacity: FloatArray,
 ) -> SumOfExponentials:
     """Numerical solution, projected onto exponentials."""
-    from kinetics._kernels import saturable_mammillary
+    from kinetics._kernels import saturable_mammillary, saturable_mammillary_on_all_cores
 
     flat, p = int(np.prod(initial.shape)), uptake.shape[-1]
-    amounts = saturable_mammillary(
-        initial.reshape(flat),
-        elimination.reshape(flat),
+    solve = saturable_mammillary_on_all_cores if flat >= _MANY_SYSTEMS else saturable_mammillary
+    amounts = np.empty((flat, p + 1, len(_PROJECTION_TIME_H)))
+    solve(
+        np.ascontiguousarray(initial).reshape(flat),
+        np.ascontiguousarray(elimination).reshape(flat),
         *(np.ascontiguousarray(x).reshape(flat, p) for x in (uptake, release, capacity)),
         _PROJECTION_TIME_H,
-    ).reshape(*initial.shape, p + 1, len(_PROJECTION_TIME_H))
+        amounts,
+    )
+    amounts = amounts.reshape(*initial.shape, p + 1, len(_PROJECTION_TIME_H))
     exposure = np.trapezoid(amounts, _PROJECTION_TIME_H, axis=-1)
     effective = np.minimum(uptake, release * exposure[..., 1:] / exposure[..., :1])
     rate, _ = _modes(elimination, np.where(np.isfinite(capacity), effective, uptake), release)

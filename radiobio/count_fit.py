@@ -15,7 +15,7 @@ from radiobio.hematopoiesis import Administration, CountParameters, simulate_cou
 from radiobio.lineage_priors import PARAMETER_NAMES, LineagePrior
 
 _N_OWN = len(PARAMETER_NAMES)  # the next coordinate stands for the dose draw
-_PROPOSALS_PER_DRAW = 4
+_KEPT_PER_DRAW, _PROPOSALS_PER_DRAW = 2, 4
 _LEAST_EFFECTIVE = 100.0
 
 
@@ -138,7 +138,11 @@ def fit_counts(
         return np.asarray(order[np.minimum(rank, n_dose - 1)])
 
     first = sample_posterior(
-        smooth, np.zeros(_N_OWN + 1), rng=rng, n_draws=_PROPOSALS_PER_DRAW * n_draws
+        smooth,
+        np.zeros(_N_OWN + 1),
+        rng=rng,
+        n_draws=_KEPT_PER_DRAW * n_draws,
+        n_proposals=_PROPOSALS_PER_DRAW * n_draws,
     )
     z, dose_index = first.draws, draw_of(first.draws)
     own = [(start, curve[dose_index % len(curve.amplitude)]) for start, curve in doses]

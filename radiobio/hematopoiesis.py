@@ -19,6 +19,7 @@ Administration = tuple[float, SumOfExponentials]
 
 _STEPS_AFTER_START_H = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 24.0, 36.0, 48.0)
 _LONGEST_STEP_H = 24.0
+_MANY_COURSES = 200  # from here on threads are worth starting
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +183,7 @@ def simulate_counts(
     >>> course.count.round(0)
     array([250., 174., 199.])
     """
-    from radiobio._kernels import integrate_counts
+    from radiobio._kernels import integrate_counts, integrate_counts_on_all_cores
 
     days = _rising_days(day)
     starts = [float(start) for start, _ in dose_rates]
@@ -195,7 +196,9 @@ def simulate_counts(
     output = np.empty((len(state), len(wanted_h)))
     if len(days):
         assert parameters.circulating_loss_per_h is not None
-        integrate_counts(
+        many = len(state) >= _MANY_COURSES
+        integrate = integrate_counts_on_all_cores if many else integrate_counts
+        integrate(
             state,
             4.0 / parameters.mean_transit_time_h.ravel(),
             parameters.circulating_loss_per_h.ravel(),
