@@ -6,7 +6,7 @@ from kinetics.errors import KineticsError
 from kinetics.fit import CurveFit, akaike_weights, fit_curve, fit_curves
 from kinetics.forms import CURVE_FORMS, CurveForm, curve_form
 from kinetics.models import KineticModel, ResidualError
-from kinetics.patient import ActivitySample, PatientKinetics, fit_patient
+from kinetics.patient import ActivitySample, PatientKinetics, fit_patient, sample_sd
 from kinetics.posterior import (
     PosteriorDraws,
     effective_sample_size,
@@ -41,4 +41,5 @@ __all__ = [
     "region_model",
     "resample",
     "sample_posterior",
+    "sample_sd",
 ]

@@ -12,6 +12,7 @@ from kinetics.errors import KineticsError
 from kinetics.models import Curves, KineticModel
 from kinetics.posterior import sample_posterior
 
+_LEAST_SD = 0.01  # of a measured value
 _Z_LIMIT = 12.0  # standard deviations from the population median at which parameters stop growing
 
 
@@ -177,19 +178,40 @@ def _log_likelihood(
     return total
 
 
+def sample_sd(
+    model: KineticModel, samples: Sequence[ActivitySample], prediction: FloatArray
+) -> FloatArray:
+    """Standard deviation of samples of one region about a prediction.
+
+    The sd of the measurement where it was given, the model's residual error elsewhere; the latter
+    is at least 1 % of the measured value, because a proportional error alone would make a
+    prediction near zero arbitrarily precise.
+
+    Parameters
+    ----------
+    model : KineticModel
+        Model with the residual error of the region.
+    samples : sequence of ActivitySample
+        Samples of one region.
+    prediction : ndarray, shape (..., n_samples)
+        Predicted activity at each sample.
+    """
+    decay = np.exp(-model.decay_per_h * np.array([s.time_h for s in samples]))
+    given = np.array([np.nan if s.sd is None else s.sd for s in samples])
+    least = _LEAST_SD * np.array([s.value for s in samples])
+    by_model = model.residual[samples[0].region].sd(prediction, decay)
+    return np.where(np.isnan(given), np.maximum(by_model, least), given)
+
+
 def _region_log_likelihood(
     model: KineticModel, curve: SumOfExponentials, samples: Sequence[ActivitySample]
 ) -> FloatArray:
     from scipy.special import log_ndtr
 
-    time = np.array([s.time_h for s in samples])
     value = np.array([s.value for s in samples])
-    given = np.array([np.nan if s.sd is None else s.sd for s in samples])
     censored = np.array([s.below_limit for s in samples])
-    prediction = np.maximum(curve(time), 0.0)
-    decay = np.exp(-model.decay_per_h * time)
-    by_model = model.residual[samples[0].region].sd(prediction, decay)
-    sd = np.maximum(np.where(np.isnan(given), by_model, given), 1e-12 * value)
+    prediction = np.maximum(curve(np.array([s.time_h for s in samples])), 0.0)
+    sd = sample_sd(model, samples, prediction)
     distance = (value - prediction) / sd
     density = -0.5 * distance**2 - np.log(sd)
     total: FloatArray = np.where(censored, log_ndtr(distance), density).sum(-1)

@@ -18,7 +18,7 @@ _WANTED_EFFECTIVE_SHARE = 0.25  # of the proposals; below it the proposal is ref
 _MAX_REFINEMENTS = 8
 _LEAST_EFFECTIVE = 100.0
 _MODE_DROP = 8.0  # local modes this much below the best one (log density) are dropped
-_MIN_CURVATURE = 1e-3  # floor on the curvature of the log density, in 1/parameter^2
+_CURVATURES = (1e-2, 1e10)  # legal range of the curvature at a mode, in 1/parameter^2
 
 
 @dataclass(frozen=True, eq=False)
@@ -182,7 +182,8 @@ class _Proposal:
     def __init__(
         self, means: list[FloatArray], covariances: list[FloatArray], sizes: list[int]
     ) -> None:
-        self.means, self.covariances, self.sizes = list(means), list(covariances), list(sizes)
+        self.means, self.sizes = list(means), list(sizes)
+        self.roots = [_root(covariance) for covariance in covariances]
 
     def sample(self, first: int, rng: np.random.Generator) -> FloatArray:
         """Draws of the components from `first` on, as many as their sizes."""
@@ -190,18 +191,14 @@ class _Proposal:
         for k in range(first, len(self.means)):
             normal = rng.standard_normal((self.sizes[k], len(self.means[k])))
             spread = np.sqrt(_T_DEGREES / rng.chisquare(_T_DEGREES, self.sizes[k]))
-            root = np.linalg.cholesky(self.covariances[k])
-            parts.append(self.means[k] + normal @ root.T * spread[:, None])
+            parts.append(self.means[k] + normal @ self.roots[k].T * spread[:, None])
         return np.concatenate(parts)
 
     def log_density(self, x: FloatArray) -> FloatArray:
         """Log density of the mixture, components weighted by their sizes, shape (len(x),)."""
-        from scipy.stats import multivariate_t
-
         parts = [
-            np.log(size / sum(self.sizes))
-            + np.atleast_1d(multivariate_t.logpdf(x, mean, covariance, df=_T_DEGREES))
-            for mean, covariance, size in zip(self.means, self.covariances, self.sizes, strict=True)
+            np.log(size / sum(self.sizes)) + _log_t(x, mean, root)
+            for mean, root, size in zip(self.means, self.roots, self.sizes, strict=True)
         ]
         return np.asarray(np.logaddexp.reduce(np.stack(parts), axis=0))
 
@@ -214,9 +211,28 @@ class _Proposal:
         step = draws[near] - centre
         covariance = (share[:, None] * step).T @ step / share.sum()
         self.means.append(centre)
-        self.covariances.append(covariance + 1e-6 * np.eye(len(centre)))
+        self.roots.append(_root(covariance))
         self.sizes.append(size)
         return len(self.means) - 1
+
+
+def _root(covariance: FloatArray) -> FloatArray:
+    """Lower triangular root; directions without spread get a little of the mean spread."""
+    n = len(covariance)
+    floor = max(1e-8 * float(np.trace(covariance)) / n, 1e-20)
+    return np.asarray(np.linalg.cholesky((covariance + covariance.T) / 2 + floor * np.eye(n)))
+
+
+def _log_t(x: FloatArray, mean: FloatArray, root: FloatArray) -> FloatArray:
+    """Log density of the multivariate t with `_T_DEGREES` of freedom, shape (len(x),)."""
+    from scipy.linalg import solve_triangular
+    from scipy.special import gammaln
+
+    n, nu = len(mean), _T_DEGREES
+    distance = (solve_triangular(root, (x - mean).T, lower=True) ** 2).sum(0)
+    constant = gammaln((nu + n) / 2) - gammaln(nu / 2) - n / 2 * np.log(nu * np.pi)
+    log_scale = np.log(np.diag(root)).sum()
+    return np.asarray(constant - log_scale - (nu + n) / 2 * np.log1p(distance / nu))
 
 
 def _find_modes(
@@ -241,7 +257,7 @@ def _find_modes(
     heights: list[float] = []
     for result in found:
         near = any(np.linalg.norm(result.x - mode) < 0.05 * np.sqrt(len(mode)) for mode in modes)
-        if not near and float(result.fun) < float(found[0].fun) + _MODE_DROP:
+        if not near and float(result.fun) <= float(found[0].fun) + _MODE_DROP:
             modes.append(np.asarray(result.x))
             heights.append(-float(result.fun))
     return modes, np.array(heights), bool(found[0].success)
@@ -266,5 +282,5 @@ def _inverse_curvature(density: LogDensity, mode: FloatArray, step: float = 1e-3
     ]
     hessian = np.nan_to_num(sum(corners) / (4 * step**2)).reshape(n, n)
     eigenvalue, vector = np.linalg.eigh(-(hessian + hessian.T) / 2)
-    inverse: FloatArray = (vector / np.maximum(eigenvalue, _MIN_CURVATURE)) @ vector.T
+    inverse: FloatArray = (vector / np.clip(eigenvalue, *_CURVATURES)) @ vector.T
     return inverse

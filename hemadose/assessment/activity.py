@@ -21,10 +21,12 @@ from kinetics import (
     fit_patient,
     published_model,
     region_model,
+    sample_sd,
 )
 
 _TUMOUR_DENSITY_G_PER_ML = 1.04
 _MISFIT_P = 1e-3  # a fit that misses its samples less probably than this is said
+_REFUSED_P = 1e-6  # and below this no plan may rest on it
 _CURVE_REGIONS = {"Lu-177": ("blood", "whole_body", "kidneys", "liver", "spleen"),
                   "I-131": ("blood", "whole_body")}  # fmt: skip
 
@@ -74,6 +76,8 @@ class StudyKinetics:
         Where samples sufficed to compare curve forms.
     assumptions, warnings : tuple of str
         In words.
+    refusals : tuple of str
+        Warnings so grave that no plan may rest on these curves.
     """
 
     curves: Mapping[int, RegionCurves]
@@ -83,6 +87,7 @@ class StudyKinetics:
     form_choices: tuple[FormChoice, ...]
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
+    refusals: tuple[str, ...] = ()
 
     def take(self, index: npt.NDArray[np.intp]) -> StudyKinetics:
         """The same with draws chosen anew (importance resampling), in every cycle alike."""
@@ -125,6 +130,7 @@ def fit_study(
         )
         for model in models
     )
+    problems = [problem for fit in fits for problem in _problems(fit)]
     next_cycle = len(study.cycles) + 1
     curves = {
         cycle: {region: curve for fit in fits for region, curve in fit.curves[cycle].items()}
@@ -137,31 +143,40 @@ def fit_study(
         fits=fits,
         form_choices=tuple(choices),
         assumptions=tuple(dict.fromkeys(a for model in models for a in model.assumptions)),
-        warnings=tuple(warning for fit in fits for warning in _warnings(fit)),
+        warnings=tuple(text for text, p in problems if p < _MISFIT_P),
+        refusals=tuple(text for text, p in problems if p < _REFUSED_P),
     )
 
 
-def _warnings(fit: PatientKinetics) -> Iterator[str]:
-    """What is wrong with a fit: too few effective draws, or samples that it misses."""
-    from scipy.special import chdtrc
+def _problems(fit: PatientKinetics) -> Iterator[tuple[str, float]]:
+    """What is wrong with a fit, in words, and how improbable it is if the model holds."""
+    from scipy.special import chdtrc, ndtr
 
     if fit.status != "ok":
-        yield f"{fit.model.name}: {fit.status}"
+        yield f"{fit.model.name}: {fit.status}", 0.0
     groups = sorted({(s.cycle, s.region) for s in fit.samples if not s.below_limit})
     for cycle, region in groups:
         samples = [
             s for s in fit.samples if (s.cycle, s.region) == (cycle, region) and not s.below_limit
         ]
-        time = np.array([s.time_h for s in samples])
-        middle = np.median(fit.curves[cycle][region](time), axis=0)
-        by_model = fit.model.residual[region].sd(middle, np.exp(-fit.model.decay_per_h * time))
-        sd = np.array([by_model[i] if s.sd is None else s.sd for i, s in enumerate(samples)])
-        chi_square = float((((np.array([s.value for s in samples]) - middle) / sd) ** 2).sum())
-        if chdtrc(len(samples), chi_square) < _MISFIT_P:
-            yield (
-                f"{region}, cycle {cycle}: the fit misses the samples (chi-square {chi_square:.0f} "
-                f"for {len(samples)}); check units, times, decay correction and sd"
-            )
+        middle = np.median(fit.curves[cycle][region]([s.time_h for s in samples]), axis=0)
+        difference = np.array([s.value for s in samples]) - middle
+        chi_square = float(((difference / sample_sd(fit.model, samples, middle)) ** 2).sum())
+        yield (
+            f"{region}, cycle {cycle}: the fit misses the samples (chi-square {chi_square:.3g} for "
+            f"{len(samples)}); check units, times, decay correction and sd",
+            float(chdtrc(len(samples), chi_square)),
+        )
+    spread = np.hypot(fit.model.log_sd_patient, fit.model.log_sd_cycle)
+    for cycle in sorted({s.cycle for s in fit.samples}):
+        shift = fit.log_parameter[cycle].mean(0) - fit.model.log_median
+        z = np.divide(shift, spread, out=np.zeros_like(shift), where=spread > 0)
+        worst = int(np.abs(z).argmax())
+        yield (
+            f"{fit.model.name}, cycle {cycle}: {fit.model.parameters[worst]} lies {z[worst]:+.1f} "
+            "standard deviations from the population; check units, times and decay correction",
+            float(2 * ndtr(-abs(z[worst])) * len(z)),
+        )
 
 
 def _models(

@@ -35,6 +35,8 @@ class Assessment:
         Number of posterior draws.
     assumptions, warnings : tuple of str
         In words.
+    refusals : tuple of str
+        Warnings so grave that no plan may rest on the result.
     """
 
     study: Study
@@ -45,6 +47,7 @@ class Assessment:
     n_draws: int
     assumptions: tuple[str, ...]
     warnings: tuple[str, ...]
+    refusals: tuple[str, ...]
 
 
 def assess(
@@ -97,19 +100,25 @@ def assess(
         *(note for c in counts.values() for note in c.prior.assumptions),
         *_transferred(study),
     )
+    unsampled = [
+        f"{c.lineage}: {c.posterior.status}" for c in counts.values() if c.posterior.status != "ok"
+    ]
     warnings = (
         *kinetics.warnings,
         *((f"foci: {foci.status}",) if foci and foci.status != "ok" else ()),
-        *(
-            f"{c.lineage}: {c.posterior.status}"
-            for c in counts.values()
-            if c.posterior.status != "ok"
-        ),
+        *unsampled,
     )
     return Assessment(
-        study, kinetics, doses, foci, counts, n_draws,
-        tuple(dict.fromkeys(notes)), tuple(dict.fromkeys(warnings)),
-    )  # fmt: skip
+        study=study,
+        kinetics=kinetics,
+        doses=doses,
+        foci=foci,
+        counts=counts,
+        n_draws=n_draws,
+        assumptions=tuple(dict.fromkeys(notes)),
+        warnings=tuple(dict.fromkeys(warnings)),
+        refusals=(*kinetics.refusals, *unsampled),
+    )
 
 
 def _transferred(study: Study) -> tuple[str, ...]:

@@ -219,6 +219,14 @@ RULES: dict[str, LabelRule] = {
             "ASSUMED",
         ),
         LabelRule(
+            "data.model",
+            "the data contradict the model, or its posterior could not be sampled",
+            "withhold",
+            "data that were checked",
+            _PROJECT,
+            "ASSUMED",
+        ),
+        LabelRule(
             "lutathera.regimen",
             "no rule withholds or reduces",
             "7.4 GBq every 8 weeks (+-1), 4 cycles",

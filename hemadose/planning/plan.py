@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from dosimetry import DosimetryError
 from foci import FociError
 from hemadose.assessment.assess import Assessment, assess
 from hemadose.errors import HemadoseError
+from hemadose.planning.label_data import RULES
 from hemadose.planning.label_walk import Administration, CountGrades
 from hemadose.planning.recommend import recommend
 from hemadose.planning.recommendation import Recommendation
@@ -95,7 +96,7 @@ def plan(
         raise HemadoseError(f"{study.folder.name}: {error}") from error
     progress("planning")
     therapy = study.therapy
-    label = study_label_decision(study)
+    label = _refused(study_label_decision(study), assessment.refusals)
     activity = activity_grid(
         therapy.max_activity_gbq, therapy.planned_activity_gbq, label.resume_activity_gbq
     )
@@ -145,6 +146,23 @@ def study_label_decision(study: Study) -> LabelDecision:
         else therapy.planned_activity_gbq,
         creatinine_clearance_ml_min=study.patient.creatinine_clearance_ml_per_min,
         max_data_age_days=study.methods.max_data_age_days,
+    )
+
+
+def _refused(label: LabelDecision, refusals: tuple[str, ...]) -> LabelDecision:
+    """Hold where no plan may rest on the assessment, unless the label already stops."""
+    if not refusals or label.action == "stop":
+        return label
+    rule = RULES["data.model"]
+    return replace(
+        label,
+        action="hold",
+        max_activity_gbq=0.0,
+        rule_id=rule.id,
+        reason=f"{refusals[0]}.",
+        resume_condition=rule.resume,
+        source=rule.source,
+        status=rule.status,
     )
 
 

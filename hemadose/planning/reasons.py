@@ -32,7 +32,7 @@ def decision_reasons(
     model = outcome(problem, model_action, choice.model_activity[0], choice.model_interval[0])
     said = f"{model[1]:g} GBq after {model[2]:g} days" if model_action == 0 else f"to {model[0]}"
     if decided_by == "label":
-        yield f"The label's rule {label.rule_id} decides: {label.reason}"
+        yield f"Rule {label.rule_id} decides: {label.reason}"
         if action != 0 and problem.label_code == 0:
             yield (
                 f"The label allows {label.max_activity_gbq:g} GBq, and the grid has no useful "
@@ -57,7 +57,7 @@ def decision_reasons(
         else:
             yield f"{text}; what binds is not only cumulative, so waiting may help."
     if decided_by != "label" and label.action != "treat":
-        yield f"The label's rule {label.rule_id} says {label.action}: {label.reason}"
+        yield f"Rule {label.rule_id} says {label.action}: {label.reason}"
 
 
 def margin_reasons(

@@ -30,7 +30,6 @@ DEFAULT_INTERVALS_D = {
 }
 REFERENCE_HEIGHT_CM = {"male": 176.0, "female": 163.0}  # ICRP 89
 LU177_ACTIVITY_GBQ = 7.4
-CAP_FACTOR = 1.5
 
 _ISO_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 _ISO_TIME = re.compile(_ISO_DATE.pattern + r"[T ]\d{2}:\d{2}(:\d{2})?")
@@ -230,7 +229,7 @@ class Therapy(Section):
         ge=0.1,
         le=60,
         description="Hard cap on the next cycle's activity (GBq). Default: 7.4 with a label, "
-        "otherwise 1.5 times planned_activity_gbq (ASSUMED).",
+        "otherwise planned_activity_gbq; set it to let a plan exceed that.",
     )
 
     @model_validator(mode="after")
@@ -248,7 +247,7 @@ class Therapy(Section):
             raise ValueError("planned_activity_gbq is required for I-131; add it in GBq")
         self._fill(planned_activity_gbq=LU177_ACTIVITY_GBQ)
         self._fill(
-            max_activity_gbq=CAP_FACTOR * self.planned_activity_gbq
+            max_activity_gbq=self.planned_activity_gbq
             if self.label == "none"
             else LU177_ACTIVITY_GBQ
         )

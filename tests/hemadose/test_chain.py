@@ -139,6 +139,11 @@ def test_few_samples_never_take_a_phase_away_and_a_misfit_is_said(tmp_path):
     rows[3] = "1,48,blood,0.06,MBq/mL"
     bad = plan(study(tmp_path / "b", settings, activity=header + "\n".join(rows)), n_draws=500)
     assert any("misses the samples" in w for w in bad.assessment.warnings)
+    rows[3] = "1,48,blood,0.12,MBq/mL"
+    worse = plan(study(tmp_path / "c", settings, activity=header + "\n".join(rows)), n_draws=500)
+    assert worse.recommendation.action == "hold"
+    assert worse.label.rule_id == "data.model"
+    assert "misses the samples" in worse.recommendation.reasons[0]
 
 
 def foci_rows(per_cell, cells=500):

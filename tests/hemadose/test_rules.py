@@ -354,7 +354,8 @@ def test_every_rule_is_reached():
     late = decide(P, [count(30, platelets=2)], ONE, 42 + 29)
     reached |= {step.rule_id for step in late.trail}
     by_stage = {rule for rule in RULES if "anaemia" in rule or "leukopenia" in rule}
-    assert set(RULES) - by_stage <= reached  # the others: the test of all stages above
+    elsewhere = {"data.model"}  # says that a fit misses its samples: tested with the chain
+    assert set(RULES) - by_stage - elsewhere <= reached  # by_stage: the test of all stages above
 
 
 def test_delay_of_pluvicto_is_a_warning():

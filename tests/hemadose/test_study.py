@@ -166,11 +166,11 @@ def test_study_without_cycles_rests_on_the_population(tmp_path: Path) -> None:
     [
         ("nuclide: Lu-177, agent: PSMA-617", "pluvicto", 6, (42, 56, 70), 7.4),
         ("nuclide: lu-177, agent: DOTATATE", "lutathera", 4, (56, 70, 84), 7.4),
-        ("nuclide: LU177, agent: PSMA-I&T", "none", 4, (42, 56, 70), 11.1),
-        ("nuclide: 177Lu, agent: PSMA-617, label: none", "none", 4, (42, 56, 70), 11.1),
+        ("nuclide: LU177, agent: PSMA-I&T", "none", 4, (42, 56, 70), 7.4),
+        ("nuclide: 177Lu, agent: PSMA-617, label: none", "none", 4, (42, 56, 70), 7.4),
         (
             "nuclide: i131, agent: iodide, planned_activity_gbq: 4",
-            "none", 2, (180, 270, 365), 6,
+            "none", 2, (180, 270, 365), 4,
         ),
     ],
 )  # fmt: skip

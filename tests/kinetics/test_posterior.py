@@ -65,11 +65,11 @@ def test_systematic_resampling_keeps_expected_counts():
 
 
 def test_poor_importance_sampling_is_said():
-    def spike_and_plain(x):  # a ridge that no multivariate t follows
+    def ridge(x):  # far too few proposals for a narrow curved ridge
         return -0.5 * ((x[:, 1] - 30 * x[:, 0] ** 2) ** 2) / 1e-4 - 0.5 * x[:, 0] ** 2 / 25
 
     posterior = sample_posterior(
-        spike_and_plain, np.zeros(2), rng=np.random.default_rng(0), n_draws=200
+        ridge, np.zeros(2), rng=np.random.default_rng(0), n_draws=20, n_proposals=40
     )
     assert "importance sampling is poor" in posterior.status
 
@@ -79,3 +79,24 @@ def test_an_impossible_density_is_an_error():
         sample_posterior(
             lambda x: np.full(len(x), -np.inf), np.zeros(1), rng=np.random.default_rng(0)
         )
+
+
+def test_proposal_density_is_scipys_multivariate_t():
+    from scipy.stats import multivariate_t
+
+    from kinetics.posterior import _T_DEGREES, _log_t
+
+    rng = np.random.default_rng(5)
+    root = np.tril(rng.normal(size=(4, 4))) + 3 * np.eye(4)
+    x, mean = rng.normal(size=(50, 4)) * 5, rng.normal(size=4)
+    expected = multivariate_t.logpdf(x, mean, root @ root.T, df=_T_DEGREES)
+    np.testing.assert_allclose(_log_t(x, mean, root), expected, rtol=1e-10)
+
+
+def test_a_very_narrow_density_is_sampled_or_said_to_be_poor():
+    def log_density(x):
+        return -0.5 * (((x - [0.3, -0.2]) / [1e-6, 1.0]) ** 2).sum(-1)
+
+    posterior = sample_posterior(log_density, np.zeros(2), rng=np.random.default_rng(1))
+    assert np.isfinite(posterior.draws).all()
+    assert posterior.status == "ok" or "poor" in posterior.status
