@@ -1,10 +1,9 @@
-# make demo | make test | make test-all; choose the interpreter with PYTHON=python3.13
+# make demo | test | test-all | bench | examples; choose the interpreter with PYTHON=python3.13
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
-SOURCES := kinetics dosimetry radiobio foci hemadose
 
-.PHONY: demo test test-all lint notebooks examples clean
+.PHONY: demo test test-all lint bench examples clean
 
 demo: $(VENV)/installed
 	$(BIN)/hemadose demo
@@ -19,6 +18,9 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+bench: $(VENV)/installed-dev
+	$(BIN)/python benchmarks/run.py
 
 examples: $(VENV)/installed-dev
 	$(BIN)/python examples/simulate.py
