@@ -161,6 +161,8 @@ def _print_recommendation(planned: Plan) -> None:
     for reason in planned.recommendation.reasons:
         typer.echo(f"  {reason}")
     typer.echo(f"  Label ({planned.label.label}): {planned.label.action}. {planned.label.reason}")
+    for source in planned.study.rests_on:
+        typer.echo(f"  {source}")
     for warning in planned.assessment.warnings:
         typer.echo(f"  Warning: {warning}")
     n = sum("ASSUMED" in note for note in planned.assessment.assumptions)

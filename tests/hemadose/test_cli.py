@@ -33,6 +33,7 @@ def test_plan_prints_the_recommendation_and_writes_the_report(study, tmp_path):
     assert run.returncode == 0, run.stderr
     assert "not a medical device" in run.stdout
     assert "out/report.html" in run.stdout
+    assert "activity.csv: " in run.stdout  # what the plan rests on
     assert run.stderr == ""
     result = json.loads((tmp_path / "out" / "result.json").read_text("utf-8"))
     assert result["recommendation"]["action"] in ("treat", "hold", "stop")
