@@ -322,7 +322,7 @@ TOLERANCE = st.sampled_from([0.05, 0.1, 0.25, 0.5])
 CAUTION = {"treat": 0, "hold": 1, "stop": 2}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     first=COUNTS,
     second=COUNTS,
@@ -353,7 +353,7 @@ def test_more_risk_or_less_tolerance_never_raises_the_activity(
         assert CAUTION[result.action] >= CAUTION[base.action]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(counts=COUNTS, grades=st.lists(st.integers(0, 4), min_size=1, max_size=3))
 def test_the_result_is_at_least_as_cautious_as_model_and_label(counts, grades):
     label = lutathera([(30 + 20 * i, grade) for i, grade in enumerate(grades)], day=90)

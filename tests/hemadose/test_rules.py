@@ -440,7 +440,7 @@ GRADES = st.fixed_dictionaries({name: st.integers(0, 4) for name in LINEAGES})
 DAYS = st.integers(1, 400)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     label=st.sampled_from([L, P]),
     counts=st.lists(st.tuples(DAYS, GRADES), max_size=8),
@@ -476,7 +476,7 @@ def test_worse_counts_are_never_judged_less_cautiously(
     assert caution(better) == caution(better)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(counts=st.permutations([(20, 2), (35, 0), (61, 1), (80, 2), (95, 0)]))
 def test_the_order_of_the_list_does_not_matter(counts):
     given_cycles = [(61, 3.7), (0, 7.4)]

@@ -3,7 +3,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.integrate import quad, solve_ivp
 
@@ -78,7 +78,6 @@ def test_a_constant_term_has_an_infinite_integral_unless_it_is_zero():
     assert SumOfExponentials([1.0], [0.0]).cumulative(5.0) == 5.0
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(amplitudes, rates), min_size=1, max_size=4), rates, st.floats(0.01, 500))
 def test_convolution_conserves_what_flows_in(terms, loss, time):
     curve = SumOfExponentials(*np.array(terms).T)

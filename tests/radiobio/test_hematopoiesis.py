@@ -88,7 +88,7 @@ def test_steady_state_stays():
     np.testing.assert_allclose(course.count, 240.0, rtol=1e-12)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.floats(0, 100), st.floats(0, 10), st.floats(2, 40), st.floats(0, 0.5), st.floats(0.01, 200)
 )
