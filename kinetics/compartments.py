@@ -118,26 +118,28 @@ def _projected(
     capacity: FloatArray,
 ) -> SumOfExponentials:
     """Numerical solution, projected onto exponentials."""
-    from kinetics._kernels import saturable_mammillary, saturable_mammillary_on_all_cores
+    from kinetics import _kernels as kernels
 
     flat, p = int(np.prod(initial.shape)), uptake.shape[-1]
-    solve = saturable_mammillary_on_all_cores if flat >= _MANY_SYSTEMS else saturable_mammillary
+    many = flat >= _MANY_SYSTEMS
+    solve = kernels.saturable_mammillary_on_all_cores if many else kernels.saturable_mammillary
     amounts = np.empty((flat, p + 1, len(_PROJECTION_TIME_H)))
-    solve(
-        np.ascontiguousarray(initial).reshape(flat),
-        np.ascontiguousarray(elimination).reshape(flat),
-        *(np.ascontiguousarray(x).reshape(flat, p) for x in (uptake, release, capacity)),
-        _PROJECTION_TIME_H,
-        amounts,
+    k10, k_in, k_out, limit = (
+        np.ascontiguousarray(x).reshape(flat, *x.shape[initial.ndim :])
+        for x in (elimination, uptake, release, capacity)
     )
-    amounts = amounts.reshape(*initial.shape, p + 1, len(_PROJECTION_TIME_H))
+    solve(
+        np.ascontiguousarray(initial).reshape(flat), k10, k_in, k_out, limit,
+        _PROJECTION_TIME_H, amounts,
+    )  # fmt: skip
     exposure = np.trapezoid(amounts, _PROJECTION_TIME_H, axis=-1)
-    effective = np.minimum(uptake, release * exposure[..., 1:] / exposure[..., :1])
-    rate, _ = _modes(elimination, np.where(np.isfinite(capacity), effective, uptake), release)
-    filling = np.broadcast_to(_FILLING_RATES_PER_H, (*initial.shape, len(_FILLING_RATES_PER_H)))
+    effective = np.minimum(k_in, k_out * exposure[:, 1:] / exposure[:, :1])
+    rate, _ = _modes(k10, np.where(np.isfinite(limit), effective, k_in), k_out)
+    filling = np.broadcast_to(_FILLING_RATES_PER_H, (flat, len(_FILLING_RATES_PER_H)))
     rate = np.concatenate([rate, filling], axis=-1)
-    basis = np.exp(-rate[..., None, :] * _PROJECTION_TIME_H[:, None])[..., None, :, :]
-    weighted = basis / amounts[..., None]
-    q, r = np.linalg.qr(weighted)
-    amplitude = np.linalg.solve(r, q.sum(-2)[..., None])[..., 0]
-    return SumOfExponentials(amplitude, rate[..., None, :])
+    amplitude = np.empty((flat, p + 1, rate.shape[-1]))
+    project = kernels.project_on_all_cores if many else kernels.project
+    project(amounts, rate, _PROJECTION_TIME_H, amplitude)
+    return SumOfExponentials(
+        amplitude.reshape(*initial.shape, p + 1, -1), rate.reshape(*initial.shape, 1, -1)
+    )
