@@ -26,7 +26,7 @@ from dosimetry.s_values import (
     s_value_table,
     scaled_self_s_value,
 )
-from dosimetry.spheres import csda_range, sphere_s_value
+from dosimetry.spheres import SOFT_TISSUE_DENSITY_G_PER_ML, csda_range, sphere_s_value
 from dosimetry.uncertainty import RELATIVE_UNCERTAINTY, lognormal_factor, s_value_factor
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "REFERENCE_MASS_G",
     "RELATIVE_UNCERTAINTY",
     "RMBLR_MODELS",
+    "SOFT_TISSUE_DENSITY_G_PER_ML",
     "SOLID_ORGANS",
     "AbsorbedDose",
     "Anatomy",

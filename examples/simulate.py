@@ -22,6 +22,7 @@ import numpy as np
 import yaml
 
 from dosimetry import (
+    SOFT_TISSUE_DENSITY_G_PER_ML,
     SOLID_ORGANS,
     AbsorbedDose,
     Anatomy,
@@ -54,7 +55,6 @@ LINEAGES = ("platelets", "haemoglobin", "neutrophils", "leukocytes", "lymphocyte
 DECIMALS = {"platelets": 0, "haemoglobin": 0}  # of a count as reported; the others two
 REGIONS = {"Lu-177": ("blood", "whole_body", *SOLID_ORGANS), "I-131": ("blood", "whole_body")}
 AFTER_LAST_CYCLE_D = 84  # days in which the true nadir is sought
-TUMOUR_DENSITY_G_PER_ML = 1.04
 
 Rows = list[list[Any]]
 Curves = dict[int, dict[str, SumOfExponentials]]
@@ -66,7 +66,7 @@ def kinetic_models(study: Study, sampled: Iterable[str]) -> list[KineticModel]:
     decay_per_h = nuclide(study.therapy.nuclide).decay_per_h
     agent, models = study.therapy.agent, []
     if agent in PUBLISHED_AGENTS:
-        volumes = {n: t.mass_g / TUMOUR_DENSITY_G_PER_ML for n, t in study.tumours.items()}
+        volumes = {n: t.mass_g / SOFT_TISSUE_DENSITY_G_PER_ML for n, t in study.tumours.items()}
         model = published_model(
             agent,
             decay_per_h=decay_per_h,

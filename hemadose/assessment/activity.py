@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from dosimetry import SOFT_TISSUE_DENSITY_G_PER_ML
 from hemadose.study import Study
 from kinetics import (
     PUBLISHED_AGENTS,
@@ -24,7 +25,6 @@ from kinetics import (
     sample_sd,
 )
 
-_TUMOUR_DENSITY_G_PER_ML = 1.04
 _MISFIT_P = 1e-3  # a fit that misses its samples less probably than this is said
 _REFUSED_P = 1e-6  # and below this no plan may rest on it
 _CURVE_REGIONS = {"Lu-177": ("blood", "whole_body", "kidneys", "liver", "spleen"),
@@ -190,7 +190,7 @@ def _models(
             agent,
             decay_per_h=decay_per_h,
             tumour_volume_ml={
-                name: tumour.mass_g / _TUMOUR_DENSITY_G_PER_ML
+                name: tumour.mass_g / SOFT_TISSUE_DENSITY_G_PER_ML
                 for name, tumour in study.tumours.items()
             },
             weight_kg=study.patient.weight_kg,

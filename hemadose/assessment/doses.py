@@ -30,7 +30,6 @@ from kinetics import SumOfExponentials
 
 FloatArray = npt.NDArray[np.float64]
 
-_DEFAULT_HAEMATOCRIT = {"male": 0.45, "female": 0.40}  # ASSUMED where the study gives none
 _CLINIC_DOSE_CV = 0.20  # ASSUMED where doses.csv gives no sd
 _CYCLE_CV = 0.15  # ASSUMED change of a dose per activity from cycle to cycle
 
@@ -100,13 +99,9 @@ def dose_model(study: Study, *, rng: np.random.Generator, n_draws: int) -> DoseM
         for region, mass in patient.organ_mass_g.model_dump().items()
         if mass is not None
     }
-    haematocrit = patient.haematocrit or _DEFAULT_HAEMATOCRIT[patient.sex]
-    notes = []
-    if patient.haematocrit is None and methods.rmblr == "sgouros":
-        notes.append(f"ASSUMED: haematocrit {haematocrit:g}")
     ratio = rmblr(
         methods.rmblr,
-        haematocrit=haematocrit,
+        haematocrit=patient.haematocrit,
         value=methods.rmblr_value,
         sd=methods.rmblr_sd,
         n_draws=n_draws,
@@ -119,19 +114,21 @@ def dose_model(study: Study, *, rng: np.random.Generator, n_draws: int) -> DoseM
         **dict.fromkeys(SOLID_ORGANS, organ),
         **dict.fromkeys(study.tumours, organ),
     }
-    notes.append(
-        "dose factors, one standard deviation: "
-        + ", ".join(f"{name} {100 * cv:.3g} %" for name, cv in RELATIVE_UNCERTAINTY.items())
-        + "; ASSUMED to hold for liver, spleen and tumours as published for kidneys"
-    )
+    factors = ", ".join(f"{name} {100 * cv:.3g} %" for name, cv in RELATIVE_UNCERTAINTY.items())
     return DoseModel(
-        anatomy=Anatomy(patient.sex, patient.weight_kg, patient.height_cm, haematocrit, masses),
+        anatomy=Anatomy(
+            patient.sex, patient.weight_kg, patient.height_cm, patient.haematocrit, masses
+        ),
         ratio=ratio,
         factor={
             region: s_value_factor(*names, n_draws=n_draws, rng=rng)
             for region, names in sources.items()
         },
-        assumptions=(*notes, *ratio.assumptions),
+        assumptions=(
+            f"dose factors, one standard deviation: {factors}; ASSUMED to hold for liver, spleen "
+            "and tumours as published for kidneys",
+            *ratio.assumptions,
+        ),
     )
 
 
