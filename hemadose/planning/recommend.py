@@ -142,16 +142,6 @@ def recommend(
         problem, choice.model_action[0], choice.model_activity[0], choice.model_interval[0]
     )
     all_tolerated = np.arange(shape[1]) < choice.n_tolerated[0].min(axis=0)[:, None]
-    assumptions = dict.fromkeys(
-        [text for c in problem.constraints for text in c.assumptions] + list(label.assumptions)
-    )
-    if min_useful_activity_gbq is None:
-        text = (
-            f"ASSUMED: below {quarter:g} GBq, a quarter of the planned activity, no cycle is given."
-        )
-        assumptions[text] = None
-    if effective_sample_size is None:
-        assumptions["The draws are taken to be independent."] = None
     return Recommendation(
         action=action,
         activity_gbq=activity,
@@ -181,8 +171,29 @@ def recommend(
             *doubt_reasons(near, stability, n_resamples),
             *label.warnings,
         ),
-        assumptions=tuple(assumptions),
+        assumptions=_assumptions(
+            problem,
+            label,
+            quarter if min_useful_activity_gbq is None else None,
+            independent=effective_sample_size is None,
+        ),
     )
+
+
+def _assumptions(
+    problem: Problem, label: LabelDecision, quarter_gbq: float | None, *, independent: bool
+) -> tuple[str, ...]:
+    """Those of the constraints and the label, and those of the arguments left out."""
+    texts = [text for c in problem.constraints for text in c.assumptions]
+    texts += label.assumptions
+    if quarter_gbq is not None:
+        texts.append(
+            f"ASSUMED: below {quarter_gbq:g} GBq, a quarter of the planned activity, no cycle is "
+            "given."
+        )
+    if independent:
+        texts.append("The draws are taken to be independent.")
+    return tuple(dict.fromkeys(texts))
 
 
 def _decide(problem: Problem, counts: npt.NDArray[np.generic], n_draws: int) -> Choice:
