@@ -267,6 +267,8 @@ def _assumptions(
         "measure it), with a residual error of 10 %",
         "the authors' offset of the blood counter (0.273 MBq/L for PSMA-617) is left out, as it "
         "belongs to their instrument",
+        "ASSUMED: what is predicted for the planned activity scales with the activity, although "
+        "the salivary glands saturate",
     ]
     if paper.reference_clearance_ml_per_min is not None and clearance is None:
         notes.append("ASSUMED: creatinine clearance 87.9 mL/min, the population median")

@@ -24,6 +24,7 @@ from kinetics import KineticsError
 from radiobio import RadiobioError, ctcae_grade
 
 _PLANNING_DRAWS = 500
+_USEFUL_SHARE = 0.25  # ASSUMED: a cycle of less than this share of the plan is not worth giving
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,7 +112,7 @@ def plan(
         label=label,
         rng=rng,
         tumour_dose_gy=risks.tumour_dose_gy,
-        min_useful_activity_gbq=0.25 * therapy.planned_activity_gbq,
+        min_useful_activity_gbq=_USEFUL_SHARE * therapy.planned_activity_gbq,
         effective_sample_size=min(ess, risks.constraints[0].exceeds.shape[-1]),
     )
     return Plan(assessment, label, risks, recommendation, seed)

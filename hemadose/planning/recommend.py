@@ -174,23 +174,20 @@ def recommend(
         assumptions=_assumptions(
             problem,
             label,
-            quarter if min_useful_activity_gbq is None else None,
+            f"{useful_gbq:g} GBq"
+            + (", a quarter of the planned activity" if min_useful_activity_gbq is None else ""),
             independent=effective_sample_size is None,
         ),
     )
 
 
 def _assumptions(
-    problem: Problem, label: LabelDecision, quarter_gbq: float | None, *, independent: bool
+    problem: Problem, label: LabelDecision, useful: str, *, independent: bool
 ) -> tuple[str, ...]:
-    """Those of the constraints and the label, and those of the arguments left out."""
+    """Those of the constraints, of the label and of the decision itself."""
     texts = [text for c in problem.constraints for text in c.assumptions]
     texts += label.assumptions
-    if quarter_gbq is not None:
-        texts.append(
-            f"ASSUMED: below {quarter_gbq:g} GBq, a quarter of the planned activity, no cycle is "
-            "given."
-        )
+    texts.append(f"ASSUMED: below {useful}, no cycle is worth giving.")
     if independent:
         texts.append("The draws are taken to be independent.")
     return tuple(dict.fromkeys(texts))

@@ -47,7 +47,7 @@ def plot_foci(
 
 
 def plot_foci_dose(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Blood dose of each cycle from foci alone beside the one adopted, 90 % intervals.
+    """Blood dose of each cycle from foci, from activity and from both, 90 % intervals.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def plot_foci_dose(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     for y, (estimate, low, middle, high) in enumerate(
         zip(table["estimate"], table["q05_gy"], table["q50_gy"], table["q95_gy"], strict=True)
     ):
-        colour = ORANGE if estimate == "foci alone" else BLUE
+        colour = {"foci alone": ORANGE, "activity alone": GREY}.get(estimate, BLUE)
         ax.plot([low, high], [y, y], color=colour, lw=2.5)
         ax.plot(middle, y, "o", color=colour, ms=7)
         ax.text(middle, y - 0.18, f"{middle:.3g} Gy ({low:.3g}–{high:.3g})", ha="center",

@@ -69,7 +69,7 @@ def _predicted(plan: Plan, foci: StudyFoci, cycle: int, time_h: FloatArray) -> F
 
 
 def foci_dose(plan: Plan) -> pd.DataFrame:
-    """Blood dose (Gy) of each cycle from foci alone and as adopted, and their agreement.
+    """Blood dose (Gy) of each cycle from foci alone, from activity alone and from both.
 
     ``ratio`` is the dose from foci over the physical dose before the update, with its 90 %
     interval; ``p_value`` is small where the two conflict.
@@ -85,11 +85,13 @@ def foci_dose(plan: Plan) -> pd.DataFrame:
     for cycle, alone in foci.alone.items():
         both = foci.agreement[cycle]
         compared = (both.ratio, *both.interval, both.p_value, f"{both.status}; {alone.status}")
-        adopted = plan.assessment.doses.doses[cycle]["blood"].dose_gy
-        name = "activity and foci" if foci.used else "activity"
+        rows.append((cycle, "foci alone", *spread(alone.dose_gy).values(), *compared))
+        others = {"activity alone": foci.physical_gy[cycle]}
+        if foci.used:
+            others["activity and foci"] = plan.assessment.doses.doses[cycle]["blood"].dose_gy
         rows += [
-            (cycle, "foci alone", *spread(alone.dose_gy).values(), *compared),
-            (cycle, name, *spread(adopted).values(), *(np.nan,) * 4, ""),
+            (cycle, name, *spread(dose_gy).values(), *(np.nan,) * 4, "")
+            for name, dose_gy in others.items()
         ]
     return pd.DataFrame(rows, columns=columns)
 

@@ -208,7 +208,7 @@ def _foci(tables: Mapping[str, pd.DataFrame]) -> Iterator[FigureItem]:
         yield _figure(
             partial(plot_foci_dose, tables["foci_dose"]),
             "foci-dose",
-            "Blood dose of each cycle from foci alone, and as adopted.",
+            "Blood dose of each cycle from foci, from activity, and from both where foci are used.",
             size_in=(3.45, 1.05 + 0.42 * n_estimates),
             margin_in={"left": 1.2},
         )

@@ -154,12 +154,20 @@ def foci_rows(per_cell, cells=500):
 LABORATORY = PSMA + "methods: {foci_calibration: {slope_per_gy: 14.7, slope_sd: 0.5}}\n"
 
 
-def test_foci_that_fit_narrow_or_shift_the_blood_dose(tmp_path):
+def test_foci_draw_the_blood_dose_towards_what_they_say_alone(tmp_path):
     tables = {"activity": ACTIVITY, "foci": foci_rows({-1: 0.2, 1: 0.75, 3: 1.25, 24: 0.75})}
-    foci = plan(study(tmp_path, LABORATORY, **tables), n_draws=500).assessment.foci
+    assessment = plan(study(tmp_path, LABORATORY, **tables), n_draws=2000).assessment
+    foci = assessment.foci
     assert foci.used
-    assert foci.update.effective_sample_size >= 100
-    assert foci.alone[1].dose_gy.shape[0] > 0
+    alone, before = np.median(foci.alone[1].dose_gy), np.median(foci.physical_gy[1])
+    after = np.median(assessment.doses.doses[1]["blood"].dose_gy)
+    assert abs(np.log(alone / before)) > 0.05  # they differ, so that there is a direction
+    assert min(alone, before) < after < max(alone, before)
+
+
+def test_what_is_assumed_of_the_decision_is_said(planned):
+    said = " ".join(planned.recommendation.assumptions)
+    assert "ASSUMED: below 1.85 GBq, no cycle is worth giving" in said
 
 
 def test_foci_that_contradict_the_dose_are_refused_and_said(tmp_path):
