@@ -1,145 +1,328 @@
-"""Blood exchanging with tissues: the mammillary compartment system as sums of exponentials."""
+"""Models of named compartments: written as text, solved exactly."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from kinetics.compartment_text import (
+    as_factor,
+    check_compartments,
+    check_parameters,
+    read_rate,
+    read_weights,
+)
 from kinetics.curves import FloatArray, SumOfExponentials
 from kinetics.errors import KineticsError
+from kinetics.formula import names_in, parse_formula, symbol
+from kinetics.rate_matrix import rate_matrix_amounts, rate_matrix_curves
 
-_PROJECTION_TIME_H = np.geomspace(0.02, 300.0, 60)
-_MANY_SYSTEMS = 64  # from here on threads are worth starting
-_FILLING_RATES_PER_H = np.array([0.06, 0.35])  # terms for the transition while a tissue fills
+if TYPE_CHECKING:
+    from kinetics.structure import Structure
 
 
-def mammillary_curves(
-    initial_amount: npt.ArrayLike,
-    *,
-    elimination_per_h: npt.ArrayLike,
-    uptake_per_h: npt.ArrayLike,
-    release_per_h: npt.ArrayLike,
-    capacity: npt.ArrayLike = np.inf,
-) -> SumOfExponentials:
-    r"""Amounts in blood and tissues after a bolus into blood.
-
-    .. math::
-        \dot A_1 = -k_{10} A_1 - \sum_j F_j, \qquad
-        \dot A_j = F_j = k_{1j} A_1 (1 - A_j/B_j) - k_{j1} A_j
-
-    With unlimited capacities the solution is exact: the rate matrix is similar to a symmetric
-    one, so its eigenvalues are real. With a finite capacity the system is integrated
-    numerically and each amount projected, with relative weights, onto the exponentials of the
-    linear system with the same net uptake and two more terms: within 0.5 % between 0.02 and
-    300 h for the published salivary glands and capacities from 0.3 to 100 times theirs. The
-    saturable tissue itself is projected less well while it fills.
+@dataclass(frozen=True, eq=False)
+class CompartmentModel:
+    r"""A linear compartment model, :math:`\dot x = K x`, observed as sums of compartments.
 
     Parameters
     ----------
-    initial_amount : array_like, shape (...)
-        Amount injected (MBq).
-    elimination_per_h : array_like, shape (...)
-        Elimination from blood (1/h).
-    uptake_per_h, release_per_h : array_like, shape (..., n_tissues)
-        Rates from blood to each tissue and back (1/h).
-    capacity : array_like, shape (..., n_tissues)
-        Most that each tissue can hold, in the unit of the amount; infinite means linear.
-
-    Returns
-    -------
-    SumOfExponentials, leading axes (..., 1 + n_tissues)
-        Blood first. Physical decay is NOT included: apply ``decayed``.
+    compartments : tuple of str
+        Names of the compartments; doses go into the first unless said otherwise.
+    transfers : mapping of (str, str) to str
+        Rate (1/h) from one compartment to another: a parameter, or arithmetic on parameters such
+        as ``"Q / V"`` (see `kinetics.formula.parse_formula`).
+    observed : mapping of str to str
+        What is measured: compartments times formulas of parameters, such as ``"blood / V"`` or
+        ``"blood + kidneys"``.
+    elimination : mapping of str to str
+        Rate out of the system from a compartment.
+    decay_per_h : float
+        Physical decay of every compartment (1/h).
+    parameters : tuple of str
+        Order of the parameters; that of their first mention when missing.
+    name : str
+        Name of the model.
 
     Raises
     ------
     KineticsError
-        If a rate or capacity is not positive.
+        If a name is unknown or taken twice, a compartment feeds itself, a formula is not legal,
+        or what is observed is not a weighted sum of compartments.
 
     Examples
     --------
-    >>> amounts = mammillary_curves(
-    ...     100.0, elimination_per_h=0.3, uptake_per_h=[0.2], release_per_h=[0.05])
-    >>> float(amounts(0.0)[0].round(9)), float((amounts.integral()[0] * 0.3).round(9))
-    (100.0, 100.0)
+    >>> model = CompartmentModel(
+    ...     compartments=("blood", "kidneys"),
+    ...     transfers={("blood", "kidneys"): "k12", ("kidneys", "blood"): "k21"},
+    ...     elimination={"blood": "CL / V"},
+    ...     observed={"blood": "blood / V", "kidneys": "kidneys"},
+    ... )
+    >>> print(model)
+    compartment model with the parameters k12, k21, CL, V
+    d blood/dt = k21*kidneys - k12*blood - (CL/V)*blood
+    d kidneys/dt = k12*blood - k21*kidneys
+    observed blood = blood/V
+    observed kidneys = kidneys
+    >>> curves = model.curves({"k12": 0.2, "k21": 0.05, "CL": 1.5, "V": 5.0}, amount=100.0)
+    >>> curves["blood"].integral().round(6)  # amount / CL
+    np.float64(66.666667)
     """
-    uptake = np.asarray(uptake_per_h, dtype=np.float64)
-    shape = np.broadcast_shapes(
-        np.shape(initial_amount), np.shape(elimination_per_h), uptake.shape[:-1],
-        np.shape(release_per_h)[:-1],
-    )  # fmt: skip
-    tissues = (*shape, uptake.shape[-1])
-    initial, elimination = (
-        np.broadcast_to(np.asarray(x, dtype=np.float64), shape)
-        for x in (initial_amount, elimination_per_h)
-    )
-    uptake, release, limit = (
-        np.broadcast_to(np.asarray(x, dtype=np.float64), tissues)
-        for x in (uptake, release_per_h, capacity)
-    )
-    for name, values in (("elimination", elimination), ("uptake", uptake), ("release", release)):
-        if not (np.isfinite(values) & (values > 0)).all():
-            raise KineticsError(f"{name} rates must be positive and finite (1/h)")
-    if not (limit > 0).all():
-        raise KineticsError("capacities must be positive (infinite where uptake is linear)")
-    if np.isinf(limit).all():
-        return _linear(initial, elimination, uptake, release)
-    return _projected(initial, elimination, uptake, release, limit)
+
+    compartments: tuple[str, ...]
+    transfers: Mapping[tuple[str, str], str] = field(default_factory=dict)
+    observed: Mapping[str, str] = field(default_factory=dict)
+    elimination: Mapping[str, str] = field(default_factory=dict)
+    decay_per_h: float = 0.0
+    parameters: tuple[str, ...] = ()
+    name: str = "compartment model"
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "compartments", tuple(self.compartments))
+        for name in ("transfers", "elimination", "observed"):
+            object.__setattr__(self, name, dict(getattr(self, name)))
+        object.__setattr__(self, "decay_per_h", float(self.decay_per_h))
+        check_compartments(self)
+        found: dict[str, None] = {}
+        for rate in (*self.rates.values(), *(x for row in self.weights.values() for x in row)):
+            found |= dict.fromkeys(names_in(rate))
+        check_parameters(self, tuple(found))
+        object.__setattr__(self, "parameters", tuple(self.parameters or self._first_mention(found)))
+
+    def _first_mention(self, found: Mapping[str, None]) -> tuple[str, ...]:
+        """Parameters in the order of their first mention in the text of the model."""
+        text = " ".join(
+            [*self.transfers.values(), *self.elimination.values(), *self.observed.values()]
+        )
+        return tuple(dict.fromkeys(x for x in re.findall(r"[^\W\d]\w*", text) if x in found))
+
+    @cached_property
+    def rates(self) -> dict[tuple[str, str | None], Any]:
+        """Rate of each flow (from, to) as a sympy expression; to is None for elimination."""
+        flows: dict[tuple[str, str | None], Any] = {}
+        for (source, target), text in self.transfers.items():
+            flows[source, target] = read_rate(text, self.compartments)
+        for source, text in self.elimination.items():
+            flows[source, None] = read_rate(text, self.compartments)
+        return flows
+
+    @cached_property
+    def weights(self) -> dict[str, tuple[Any, ...]]:
+        """Weight of each compartment in what is observed, as sympy expressions."""
+        return {
+            name: read_weights(name, text, self.compartments)
+            for name, text in self.observed.items()
+        }
+
+    def equations(self) -> str:
+        """Differential equations and observations, one a line."""
+        lines = []
+        for compartment in self.compartments:
+            terms = [
+                f"+ {as_factor(rate)}*{source}"
+                for (source, target), rate in self.rates.items()
+                if target == compartment
+            ]
+            terms += [
+                f"- {as_factor(rate)}*{compartment}"
+                for (source, _), rate in self.rates.items()
+                if source == compartment
+            ]
+            if self.decay_per_h:
+                terms.append(f"- {self.decay_per_h:.6g}*{compartment}")
+            right = " ".join(terms).removeprefix("+ ") or "0"
+            lines.append(f"d {compartment}/dt = {right}")
+        for name, text in self.observed.items():
+            lines.append(f"observed {name} = {parse_formula(text)}")
+        return "\n".join(lines)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What is pickled: all but the compiled function."""
+        return {name: value for name, value in vars(self).items() if name != "_evaluate"}
+
+    def __str__(self) -> str:
+        return f"{self.name} with the parameters {', '.join(self.parameters)}\n{self.equations()}"
+
+    def index(self, compartment: str) -> int:
+        """Position of a compartment."""
+        if compartment not in self.compartments:
+            raise KineticsError(
+                f"no compartment {compartment!r}; there are {', '.join(self.compartments)}"
+            )
+        return self.compartments.index(compartment)
+
+    def check_reach(self, dosed: Sequence[str]) -> None:
+        """Raise unless everything observed receives something of doses into `dosed`."""
+        reached = {self.compartments[self.index(c)] for c in dosed}
+        for _ in self.compartments:
+            reached |= {target for source, target in self.transfers if source in reached}
+        for name, row in self.weights.items():
+            seen = [c for c, w in zip(self.compartments, row, strict=True) if w != 0]
+            if not reached & set(seen):
+                raise KineticsError(
+                    f"observed {name!r} lies in {', '.join(seen)}, where nothing arrives from "
+                    f"{', '.join(dosed)}"
+                )
+
+    def curves(
+        self,
+        parameters: Mapping[str, npt.ArrayLike],
+        *,
+        dosed: str | None = None,
+        amount: npt.ArrayLike = 1.0,
+    ) -> dict[str, SumOfExponentials]:
+        """What is observed after a bolus, as exact sums of exponentials.
+
+        Parameters
+        ----------
+        parameters : mapping of str to array_like, shape (...)
+            Every parameter by name; draws broadcast.
+        dosed : str, optional
+            Compartment of the bolus; the first when missing.
+        amount : array_like, shape (...)
+            Amount of the bolus (MBq).
+
+        Returns
+        -------
+        dict of str to SumOfExponentials, leading axes (...)
+            Physical decay at `decay_per_h` is included.
+
+        Raises
+        ------
+        KineticsError
+            If rates are complex (exchange in a circle): use `amounts` instead.
+        """
+        k, weight, start = self._numbers(parameters, dosed, amount)
+        try:
+            content = rate_matrix_curves(k, start)
+        except KineticsError as error:
+            raise KineticsError(
+                f"{self.name}: {error}; CompartmentModel.amounts gives them"
+            ) from None
+        amplitude = np.einsum("...rc,...ce->...re", weight, content.amplitude)
+        rate = content.rate_per_h[..., 0, :]
+        return {
+            name: SumOfExponentials(amplitude[..., r, :], rate)
+            for r, name in enumerate(self.observed)
+        }
+
+    def amounts(
+        self,
+        parameters: Mapping[str, npt.ArrayLike],
+        time_h: npt.ArrayLike,
+        *,
+        dosed: str | None = None,
+        amount: npt.ArrayLike = 1.0,
+    ) -> dict[str, FloatArray]:
+        """What is observed at some times after a bolus, whatever the rates are.
+
+        Parameters
+        ----------
+        parameters : mapping of str to array_like, shape (...)
+            Every parameter by name; draws broadcast.
+        time_h : array_like, shape (n_times,)
+            Times (h).
+        dosed : str, optional
+            Compartment of the bolus; the first when missing.
+        amount : array_like, shape (...)
+            Amount of the bolus (MBq).
+
+        Returns
+        -------
+        dict of str to ndarray, shape (..., n_times)
+        """
+        k, weight, start = self._numbers(parameters, dosed, amount)
+        content = rate_matrix_amounts(k, start, time_h)
+        seen = np.einsum("...rc,...ct->...rt", weight, content)
+        return {name: seen[..., r, :] for r, name in enumerate(self.observed)}
+
+    def structure(
+        self,
+        *,
+        dosed: str | Sequence[str] | None = None,
+        lag: Mapping[str, str] | None = None,
+        bioavailability: Mapping[str, str] | None = None,
+        modelled_rate: Mapping[str, str] | None = None,
+        modelled_duration: Mapping[str, str] | None = None,
+    ) -> Structure:
+        """The model for the population engine: compiled predictions with derivatives.
+
+        Parameters
+        ----------
+        dosed : str or sequence of str, optional
+            Compartments that doses may go into, in the order of the compartment index of the dose
+            table; all compartments in their order when missing.
+        lag, bioavailability, modelled_rate, modelled_duration : mapping of str to str, optional
+            Parameter (a new name, or one of the model) that is the lag (h), the bioavailability,
+            or the rate (amount/h) or duration (h) of infusions into a dosed compartment.
+
+        Returns
+        -------
+        kinetics.structure.Structure
+        """
+        from kinetics.linear_structure import linear_structure
+
+        return linear_structure(
+            self,
+            (dosed,) if isinstance(dosed, str) else tuple(dosed or self.compartments),
+            (lag or {}, bioavailability or {}, modelled_rate or {}, modelled_duration or {}),
+        )
+
+    @cached_property
+    def _evaluate(self) -> Any:
+        """Compiled numpy function of the parameters: all rates, then all weights."""
+        import sympy
+
+        expressions = [*self.rates.values(), *(x for row in self.weights.values() for x in row)]
+        return sympy.lambdify([symbol(p) for p in self.parameters], expressions, "numpy")
+
+    def _numbers(
+        self, parameters: Mapping[str, npt.ArrayLike], dosed: str | None, amount: npt.ArrayLike
+    ) -> tuple[FloatArray, FloatArray, FloatArray]:
+        """Rate matrices (..., n, n), weights (..., n_observed, n), start (..., n)."""
+        target = dosed or self.compartments[0]
+        self.check_reach([target])
+        values = _checked_values(self, parameters)
+        given = np.asarray(amount, dtype=np.float64)
+        try:
+            shape = np.broadcast_shapes(given.shape, *(v.shape for v in values))
+        except ValueError:
+            raise KineticsError("parameters and amount do not broadcast") from None
+        with np.errstate(all="ignore"):
+            results = [np.broadcast_to(x, shape) for x in self._evaluate(*values)]
+        n, n_rates = len(self.compartments), len(self.rates)
+        k = np.zeros((*shape, n, n))
+        for (source, to), rate in zip(self.rates, results, strict=False):
+            if not (np.isfinite(rate) & (rate >= 0)).all():
+                raise KineticsError(
+                    f"the rate from {source} to {to or 'outside'} must be finite and not negative"
+                )
+            j = self.index(source)
+            k[..., j, j] -= rate
+            if to is not None:
+                k[..., self.index(to), j] += rate
+        k[..., range(n), range(n)] -= self.decay_per_h
+        weight = np.stack(results[n_rates:], axis=-1).reshape(*shape, len(self.observed), n)
+        if not np.isfinite(weight).all():
+            raise KineticsError("what is observed is not finite for some parameter set")
+        start = np.zeros((*shape, n))
+        start[..., self.index(target)] = given
+        return k, weight, start
 
 
-def _modes(
-    elimination: FloatArray, uptake: FloatArray, release: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Rates and eigenvectors of the symmetrised rate matrix."""
-    n = uptake.shape[-1] + 1
-    matrix = np.zeros((*elimination.shape, n, n))
-    matrix[..., 0, 0] = elimination + uptake.sum(-1)
-    index = np.arange(1, n)
-    matrix[..., index, index] = release
-    matrix[..., 0, 1:] = matrix[..., 1:, 0] = -np.sqrt(uptake * release)
-    rate, vector = np.linalg.eigh(matrix)
-    return np.maximum(rate, 0.0), vector
-
-
-def _linear(
-    initial: FloatArray, elimination: FloatArray, uptake: FloatArray, release: FloatArray
-) -> SumOfExponentials:
-    """Exact solution without saturation."""
-    rate, vector = _modes(elimination, uptake, release)
-    scale = np.concatenate([np.ones((*initial.shape, 1)), np.sqrt(uptake / release)], axis=-1)
-    amplitude = vector * vector[..., :1, :] * scale[..., None] * initial[..., None, None]
-    return SumOfExponentials(amplitude, rate[..., None, :])
-
-
-def _projected(
-    initial: FloatArray,
-    elimination: FloatArray,
-    uptake: FloatArray,
-    release: FloatArray,
-    capacity: FloatArray,
-) -> SumOfExponentials:
-    """Numerical solution, projected onto exponentials."""
-    from kinetics import _kernels as kernels
-
-    flat, p = int(np.prod(initial.shape)), uptake.shape[-1]
-    many = flat >= _MANY_SYSTEMS
-    solve = kernels.saturable_mammillary_on_all_cores if many else kernels.saturable_mammillary
-    amounts = np.empty((flat, p + 1, len(_PROJECTION_TIME_H)))
-    k10, k_in, k_out, limit = (
-        np.ascontiguousarray(x).reshape(flat, *x.shape[initial.ndim :])
-        for x in (elimination, uptake, release, capacity)
-    )
-    solve(
-        np.ascontiguousarray(initial).reshape(flat), k10, k_in, k_out, limit,
-        _PROJECTION_TIME_H, amounts,
-    )  # fmt: skip
-    exposure = np.trapezoid(amounts, _PROJECTION_TIME_H, axis=-1)
-    effective = np.minimum(k_in, k_out * exposure[:, 1:] / exposure[:, :1])
-    rate, _ = _modes(k10, np.where(np.isfinite(limit), effective, k_in), k_out)
-    filling = np.broadcast_to(_FILLING_RATES_PER_H, (flat, len(_FILLING_RATES_PER_H)))
-    rate = np.concatenate([rate, filling], axis=-1)
-    amplitude = np.empty((flat, p + 1, rate.shape[-1]))
-    project = kernels.project_on_all_cores if many else kernels.project
-    project(amounts, rate, _PROJECTION_TIME_H, amplitude)
-    return SumOfExponentials(
-        amplitude.reshape(*initial.shape, p + 1, -1), rate.reshape(*initial.shape, 1, -1)
-    )
+def _checked_values(
+    model: CompartmentModel, parameters: Mapping[str, npt.ArrayLike]
+) -> list[FloatArray]:
+    """Parameter values in the order of the model."""
+    if set(parameters) != set(model.parameters):
+        raise KineticsError(
+            f"{model.name} has the parameters {', '.join(model.parameters)}; "
+            f"given were {', '.join(parameters)}"
+        )
+    return [np.asarray(parameters[name], dtype=np.float64) for name in model.parameters]

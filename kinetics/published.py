@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kinetics.compartments import mammillary_curves
+from kinetics.mammillary import mammillary_curves
 from kinetics.curves import FloatArray, SumOfExponentials
 from kinetics.models import Curves, KineticModel, ResidualError
 

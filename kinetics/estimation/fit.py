@@ -1,0 +1,288 @@
+"""Fit a population model by maximum likelihood."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from kinetics.curves import FloatArray
+from kinetics.errors import KineticsError
+from kinetics.estimation.objective import METHODS, Evaluation, evaluate
+from kinetics.estimation.optimise import Minimum, minimise
+from kinetics.estimation.problem import Problem, bind
+from kinetics.estimation.result import PopulationFit
+from kinetics.estimation.uncertainty import COVARIANCES, covariance_of, gradient_hessian
+from kinetics.population.data import PopulationData
+from kinetics.population.model import PopulationModel
+
+_LEAST_SD = 1e-3  # of random effects without a bound; times the start value under identity
+_QUADRATURE_NOISE = 1e-3  # between the objective of AGQ and its gradient
+_HIGHEST_CORRELATION = 0.995
+_MIN_DECREASE = 1e-3  # objective that a Newton step may still gain at a minimum
+
+
+def objective_at(
+    model: PopulationModel,
+    data: PopulationData,
+    *,
+    method: str = "FOCEI",
+    n_nodes: int = 9,
+) -> Evaluation:
+    """Objective of each subject at the model's own values, without optimising.
+
+    Parameters
+    ----------
+    model : PopulationModel
+        Model with values.
+    data : PopulationData
+        Data.
+    method : str
+        ``FO``, ``FOCE``, ``FOCEI``, ``Laplace`` (full Hessian) or ``AGQ`` (adaptive Gauss-Hermite
+        quadrature).
+    n_nodes : int
+        Nodes for each random effect of AGQ.
+
+    Returns
+    -------
+    Evaluation
+        ``.objective`` is minus two log likelihood without n log(2 pi).
+    """
+    problem = bind(model.fixing(), data)
+    return evaluate(problem, problem.vector.start(), method, n_nodes=n_nodes)
+
+
+def fit_population(
+    model: PopulationModel,
+    data: PopulationData,
+    *,
+    method: str = "FOCEI",
+    covariance: str | None = "hessian",
+    starts: int = 1,
+    rng: np.random.Generator | None = None,
+    n_nodes: int = 7,
+    tolerance: float = 1e-6,
+    max_iterations: int = 300,
+    strict: bool = False,
+) -> PopulationFit:
+    """Fit a population model by maximising an approximation of its likelihood.
+
+    Parameters
+    ----------
+    model : PopulationModel
+        Model with start values; fixed parameters keep theirs. With everything fixed only the
+        empirical-Bayes estimates of the random effects are found.
+    data : PopulationData
+        Data.
+    method : str
+        ``FO``, ``FOCE`` (residual variance at zero random effects), ``FOCEI`` (with interaction),
+        ``Laplace`` (full Hessian) or ``AGQ`` (adaptive Gauss-Hermite quadrature).
+    covariance : str, optional
+        Standard errors from the ``hessian``, the ``sandwich`` or the ``score`` matrix; None
+        leaves them out.
+    starts : int
+        Number of starts; those after the first are drawn about the model's values (standard
+        deviation 0.5 of a logarithm), and the lowest objective wins.
+    rng : numpy.random.Generator, optional
+        Randomness of further starts; needed when `starts` > 1.
+    n_nodes : int
+        Nodes for each random effect of AGQ.
+    tolerance : float
+        Predicted decrease of the objective at which to stop.
+    max_iterations : int
+        Most iterations of a start.
+    strict : bool
+        Raise instead of returning a fit that did not converge.
+
+    Returns
+    -------
+    PopulationFit
+
+    Raises
+    ------
+    KineticsError
+        If model and data do not go together, or, under `strict`, without convergence.
+    """
+    if method not in METHODS:
+        raise KineticsError(f"method {method!r}; legal: {', '.join(METHODS)}")
+    if covariance is not None and covariance not in COVARIANCES:
+        raise KineticsError(f"covariance {covariance!r}; legal: {', '.join(COVARIANCES)}")
+    if starts > 1 and rng is None:
+        raise KineticsError("several starts need rng, a numpy.random.Generator")
+    problem = bind(model, data)
+    search = _Search(problem, method, n_nodes)
+    first = problem.vector.start()
+    bounds = _bounds(problem)
+    candidates = [first]
+    if rng is not None:
+        spread = problem.vector.start_spread()
+        candidates += [first + spread * rng.standard_normal(len(first)) for _ in range(starts - 1)]
+    found = [
+        minimise(
+            search, x, bounds=bounds, tolerance=tolerance, max_iterations=max_iterations,
+            noise=search.noise,
+        )
+        for x in candidates
+        if np.isfinite(search(x)[0])
+    ]  # fmt: skip
+    if not found:
+        fit = _unusable(problem, search, first, method)
+    else:
+        best = min(found, key=lambda m: m.objective)
+        fit = _finished(problem, search, best, bounds, covariance, tolerance, max_iterations)
+    if strict and fit.status != "ok":
+        raise KineticsError(fit.status)
+    return fit
+
+
+class _Search:
+    """The objective with memory: each search for the modes starts from the last ones."""
+
+    def __init__(self, problem: Problem, method: str, n_nodes: int) -> None:
+        self.problem, self.method, self.n_nodes = problem, method, n_nodes
+        self.effects = problem.empty_effects()
+        self.n_evaluations = 0
+        self.noise = _QUADRATURE_NOISE if method == "AGQ" else 0.0
+
+    def evaluate(self, x: FloatArray) -> Evaluation:
+        self.n_evaluations += 1
+        evaluation = evaluate(
+            self.problem, x, self.method, start=self.effects, want_gradient=True,
+            n_nodes=self.n_nodes,
+        )  # fmt: skip
+        if not np.isfinite(evaluation.objective) and self.effects.any():
+            evaluation = evaluate(
+                self.problem, x, self.method, want_gradient=True, n_nodes=self.n_nodes
+            )
+        if np.isfinite(evaluation.objective):
+            self.effects = evaluation.effects
+        return evaluation
+
+    def __call__(self, x: FloatArray) -> tuple[float, FloatArray, FloatArray]:
+        evaluation = self.evaluate(x)
+        score = evaluation.score
+        if not (np.isfinite(evaluation.objective) and np.isfinite(score).all()):
+            return np.inf, np.zeros_like(x), np.zeros((self.problem.n_subjects, len(x)))
+        return evaluation.objective, score.sum(0), score
+
+
+def _bounds(problem: Problem) -> FloatArray:
+    """Limits of the vector; standard deviations of random effects stay off zero."""
+    bounds, parameters = problem.vector.bounds(), problem.model.parameters
+    for k, label in enumerate(problem.vector.labels):
+        words = label.removeprefix("cycle_sd_").split(" ")
+        is_sd = label.startswith("cycle_sd_") or (words[0] == "cholesky" and words[1] == words[2])
+        if is_sd and bounds[k, 0] == -np.inf:
+            own = parameters[words[-1]]
+            unit = max(own.sd, own.cycle_sd) if own.transform == "identity" else 1.0
+            bounds[k, 0] = np.log(_LEAST_SD * unit)
+    return bounds
+
+
+def _finished(
+    problem: Problem,
+    search: _Search,
+    best: Minimum,
+    bounds: FloatArray,
+    covariance: str | None,
+    tolerance: float,
+    max_iterations: int,
+) -> PopulationFit:
+    """Standard errors, a check of the minimum by its Hessian, and what to say of it."""
+    reason = "not asked for"
+    matrix = None
+    if covariance is not None and len(best.x):
+        for _ in range(3):
+            inside = ~best.at_bound
+            hessian = gradient_hessian(
+                lambda x: search(x)[1], best.x, inside, np.diag(best.hessian)
+            )
+            gain = _newton_gain(hessian, best.gradient[inside])
+            if not gain > _MIN_DECREASE:
+                break
+            whole = best.hessian.copy()
+            whole[np.ix_(inside, inside)] = hessian
+            best = minimise(
+                search, best.x, bounds=bounds, tolerance=tolerance,
+                max_iterations=max_iterations, hessian=whole, noise=search.noise,
+            )  # fmt: skip
+        matrix, reason = _covariance(hessian, search(best.x)[2], ~best.at_bound, covariance)
+    evaluation = search.evaluate(best.x)
+    if search.method == "FO":  # FO has no modes of its own: post-hoc estimates
+        modes = evaluate(problem, best.x, "FOCEI")
+        evaluation = replace(evaluation, effects=modes.effects, hessian=modes.hessian)
+    values = problem.vector.values(best.x)
+    notes, status = _notes(problem, best, matrix, reason, covariance)
+    return PopulationFit(
+        model=problem.model.with_values(values),
+        problem=problem,
+        method=search.method,
+        objective=evaluation.objective,
+        x=best.x,
+        covariance=matrix,
+        covariance_status=reason or f"from the {covariance}",
+        evaluation=evaluation,
+        converged=best.converged,
+        status=status,
+        warnings=notes,
+        n_evaluations=search.n_evaluations,
+    )
+
+
+def _newton_gain(hessian: FloatArray, gradient: FloatArray) -> float:
+    """Decrease that a Newton step promises; NaN where the Hessian is not positive definite."""
+    try:
+        factor = np.linalg.cholesky(hessian)
+    except np.linalg.LinAlgError:
+        return float("nan")
+    return 0.5 * float(np.sum(np.linalg.solve(factor, gradient) ** 2))
+
+
+def _covariance(
+    hessian: FloatArray, score: FloatArray, inside: np.ndarray, kind: str
+) -> tuple[FloatArray | None, str]:
+    part, reason = covariance_of(hessian, score[:, inside], kind)
+    if part is None:
+        return None, reason
+    whole = np.full((len(inside), len(inside)), 0.0)
+    whole[np.ix_(inside, inside)] = part
+    return whole, reason
+
+
+def _notes(
+    problem: Problem, best: Minimum, matrix: FloatArray | None, reason: str, wanted: str | None
+) -> tuple[tuple[str, ...], str]:
+    from kinetics.population.data_warnings import data_warnings
+
+    notes = list(data_warnings(problem.data))
+    labels = problem.vector.labels
+    problems = []
+    if not best.converged:
+        problems.append("not converged: the objective could not be decreased further or the "
+                        "iterations were used up")  # fmt: skip
+    for k in np.flatnonzero(best.at_bound):
+        name = labels[k].split(" ")[-1] if labels[k].startswith("cholesky") else labels[k]
+        notes.append(f"{labels[k]} ended at its limit: the data do not support a larger or "
+                     f"smaller {name}; it has no standard error")  # fmt: skip
+    for name, value in problem.vector.values(best.x).items():
+        if name.startswith("corr_") and abs(value) > _HIGHEST_CORRELATION:
+            notes.append(f"{name} is {value:.4f}: the random effects cannot be told apart")
+    if wanted is not None and len(best.x) and matrix is None:
+        problems.append(f"no standard errors: {reason}")
+    return tuple(notes), "; ".join(problems) or "ok"
+
+
+def _unusable(problem: Problem, search: _Search, x: FloatArray, method: str) -> PopulationFit:
+    """A result that says why not even the start could be evaluated."""
+    evaluation = evaluate(problem, x, method, n_nodes=search.n_nodes)
+    bad = np.flatnonzero(~np.isfinite(evaluation.by_subject))
+    names = ", ".join(problem.data.subjects[i] for i in bad[:5])
+    status = (
+        f"the objective is not finite at the start values for {len(bad)} subject(s) ({names}): "
+        "a prediction is zero, negative or overflows where the residual error needs more; "
+        "change the start values or the residual error"
+    )
+    return PopulationFit(
+        problem.model, problem, method, evaluation.objective, x, None, "not converged",
+        evaluation, False, status, (), search.n_evaluations,
+    )  # fmt: skip
