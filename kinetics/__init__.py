@@ -1,6 +1,6 @@
 """Where the activity is, and when: time-activity curves and their posterior draws."""
 
-from kinetics.compartments import mammillary_curves
+from kinetics.mammillary import mammillary_curves
 from kinetics.curves import SumOfExponentials
 from kinetics.errors import KineticsError
 from kinetics.fit import CurveFit, akaike_weights, fit_curve, fit_curves
