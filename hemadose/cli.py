@@ -1,4 +1,4 @@
-"""The command line: plan, check and demo."""
+"""The command line: plan, check, fit and demo."""
 
 from __future__ import annotations
 
@@ -74,6 +74,52 @@ def check(study_dir: StudyFolder) -> None:
             typer.echo(f"{folder}: valid")
             for line in study.rests_on:
                 typer.echo(f"  {line}")
+
+
+@app.command()
+def fit(
+    table: Annotated[
+        Path, typer.Argument(metavar="ACTIVITY_CSV", help="Samples, one a row; see below.")
+    ],
+    nuclide: Annotated[str, typer.Option("--nuclide", help="Radionuclide, as Lu-177 or I-131.")],
+    form: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--form",
+            help="Candidate form; may be repeated.  [default: mono, bi, tri, uptake, f3a]",
+        ),
+    ] = None,
+    cv: Annotated[
+        float,
+        typer.Option("--cv", help="Standard deviation as a fraction, where there is no sd column."),
+    ] = 0.1,
+    administered: Annotated[
+        float | None,
+        typer.Option("--administered", metavar="MBQ", help="Administered activity, for %IA."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", metavar="DIR", help="Where results go.  [default: fit, beside it]"),
+    ] = None,
+) -> None:
+    """Fit curves to the samples of a table: time-integrated activity, model average and gates.
+
+    Columns: time_h; activity_mbq or activity_mbq_per_ml, or value and unit; optional patient,
+    cycle, region, sd, and below_limit (or blq). The activity.csv of a study folder is legal.
+    Values are as present at time_h, not decay-corrected. Writes fits.csv, gates.csv, fits.png and
+    fits.pdf.
+
+    Example: hemadose fit examples/psma617_cycle1/activity.csv --nuclide Lu-177 --out /tmp/fit
+    """
+    from hemadose.fit_command import fit_table, fit_text, write_fit
+
+    with _bad_input_exits_with_2():
+        results = fit_table(
+            table, nuclide=nuclide, forms=form or (), relative_sd=cv, administered_mbq=administered
+        )
+        paths = write_fit(results, out or table.parent / "fit")
+        typer.echo(fit_text(results, nuclide=nuclide, relative_sd=cv))
+        typer.echo(f"\nTables and figure: {paths[0].parent}")
 
 
 @app.command()

@@ -221,6 +221,8 @@ def _integrate_subject(  # type: ignore[no-untyped-def]
     highest = -0.5 * penalised(
         predict, design, population, subject, precision, True, f, effects, psi, f, jacobian, terms
     )
+    if not np.isfinite(highest):
+        return np.inf
     point, total = np.empty(m), 0.0
     for q in range(nodes.shape[0]):
         _place(factor, effects, nodes[q], point)
@@ -239,7 +241,8 @@ def _integrate_subject(  # type: ignore[no-untyped-def]
         mean[e] /= total
     if want_gradient:
         _normalise(design, population, subject, total, gradient)
-    return m * _LOG_2PI - log_det_prior - log_det - 2.0 * (highest + np.log(total))
+    objective = m * _LOG_2PI - log_det_prior - log_det - 2.0 * (highest + np.log(total))
+    return objective if np.isfinite(objective) else np.inf
 
 
 @njit(cache=True, error_model="numpy")

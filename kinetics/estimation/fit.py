@@ -16,7 +16,11 @@ from kinetics.estimation.uncertainty import COVARIANCES, covariance_of, gradient
 from kinetics.population.data import PopulationData
 from kinetics.population.model import PopulationModel
 
-_LEAST_SD = 1e-3  # of random effects without a bound; times the start value under identity
+# Standard deviations of random effects without bounds; times the start value under identity.
+_LEAST_SD, _LARGEST_SD = 1e-3, 100.0
+_LEAST_RESIDUAL = 1e-6  # of the start value
+_WIDEST = 20.0  # of a logarithm from its start
+_POOR_LOG_SE = 1.0  # of a logarithm: a relative standard error of 100 %
 _QUADRATURE_NOISE = 1e-3  # between the objective of AGQ and its gradient
 _HIGHEST_CORRELATION = 0.995
 _MIN_DECREASE = 1e-3  # objective that a Newton step may still gain at a minimum
@@ -117,19 +121,20 @@ def fit_population(
     if rng is not None:
         spread = problem.vector.start_spread()
         candidates += [first + spread * rng.standard_normal(len(first)) for _ in range(starts - 1)]
-    found = [
-        minimise(
-            search, x, bounds=bounds, tolerance=tolerance, max_iterations=max_iterations,
-            noise=search.noise,
-        )
-        for x in candidates
-        if np.isfinite(search(x)[0])
-    ]  # fmt: skip
-    if not found:
-        fit = _unusable(problem, search, first, method)
-    else:
-        best = min(found, key=lambda m: m.objective)
-        fit = _finished(problem, search, best, bounds, covariance, tolerance, max_iterations)
+    with np.errstate(all="ignore"):  # what overflows ends in a status
+        found = [
+            minimise(
+                search, x, bounds=bounds, tolerance=tolerance, max_iterations=max_iterations,
+                noise=search.noise,
+            )
+            for x in candidates
+            if np.isfinite(search(x)[0])
+        ]  # fmt: skip
+        if not found:
+            fit = _unusable(problem, search, first, method)
+        else:
+            best = min(found, key=lambda m: m.objective)
+            fit = _finished(problem, search, best, bounds, covariance, tolerance, max_iterations)
     if strict and fit.status != "ok":
         raise KineticsError(fit.status)
     return fit
@@ -167,15 +172,29 @@ class _Search:
 
 
 def _bounds(problem: Problem) -> FloatArray:
-    """Limits of the vector; standard deviations of random effects stay off zero."""
-    bounds, parameters = problem.vector.bounds(), problem.model.parameters
-    for k, label in enumerate(problem.vector.labels):
+    """Limits of the vector: the model's own, and others so wide that reaching them means trouble.
+
+    Standard deviations of random effects stay off zero, residual errors above a millionth of
+    their start, logarithms within 20 of their start.
+    """
+    vector, parameters = problem.vector, problem.model.parameters
+    bounds, start = vector.bounds(), vector.start()
+    for k, label in enumerate(vector.labels):
         words = label.removeprefix("cycle_sd_").split(" ")
-        is_sd = label.startswith("cycle_sd_") or (words[0] == "cholesky" and words[1] == words[2])
-        if is_sd and bounds[k, 0] == -np.inf:
+        transformed = label in parameters and parameters[label].transform != "identity"
+        low, high = -np.inf, np.inf
+        if label.startswith("cycle_sd_") or (words[0] == "cholesky" and words[1] == words[2]):
             own = parameters[words[-1]]
             unit = max(own.sd, own.cycle_sd) if own.transform == "identity" else 1.0
-            bounds[k, 0] = np.log(_LEAST_SD * unit)
+            low, high = np.log(np.array([_LEAST_SD, _LARGEST_SD]) * unit)
+        elif transformed:
+            low, high = start[k] - _WIDEST, start[k] + _WIDEST
+        elif label not in parameters and label not in vector.plain and words[0] != "cholesky":
+            low, high = start[k] + np.log(_LEAST_RESIDUAL), start[k] + _WIDEST
+        bounds[k] = [
+            own_limit if np.isfinite(own_limit) else default
+            for own_limit, default in zip(bounds[k], (low, high), strict=True)
+        ]
     return bounds
 
 
@@ -260,27 +279,44 @@ def _notes(
     if not best.converged:
         problems.append("not converged: the objective could not be decreased further or the "
                         "iterations were used up")  # fmt: skip
+    own_limits = np.isfinite(problem.vector.bounds())
     for k in np.flatnonzero(best.at_bound):
-        name = labels[k].split(" ")[-1] if labels[k].startswith("cholesky") else labels[k]
-        notes.append(f"{labels[k]} ended at its limit: the data do not support a larger or "
-                     f"smaller {name}; it has no standard error")  # fmt: skip
+        low = best.gradient[k] > 0
+        text = f"{labels[k]} ended at its {'lower' if low else 'upper'} limit and has no standard error"
+        expected = own_limits[k].any() or labels[k].startswith(("cholesky", "cycle_sd_"))
+        (notes if expected and (low or own_limits[k].any()) else problems).append(text)
     for name, value in problem.vector.values(best.x).items():
         if name.startswith("corr_") and abs(value) > _HIGHEST_CORRELATION:
             notes.append(f"{name} is {value:.4f}: the random effects cannot be told apart")
+    if matrix is not None:
+        logarithms = [k for k, label in enumerate(labels) if _is_logarithm(problem, label)]
+        notes += [
+            f"{labels[k]} is poorly determined: relative standard error above 100 %"
+            for k in logarithms
+            if matrix[k, k] > _POOR_LOG_SE**2
+        ]
     if wanted is not None and len(best.x) and matrix is None:
         problems.append(f"no standard errors: {reason}")
     return tuple(notes), "; ".join(problems) or "ok"
+
+
+def _is_logarithm(problem: Problem, label: str) -> bool:
+    parameter = problem.model.parameters.get(label)
+    if parameter is not None:
+        return parameter.transform == "log"
+    words = label.split(" ")
+    return label not in problem.vector.plain and (words[0] != "cholesky" or words[1] == words[2])
 
 
 def _unusable(problem: Problem, search: _Search, x: FloatArray, method: str) -> PopulationFit:
     """A result that says why not even the start could be evaluated."""
     evaluation = evaluate(problem, x, method, n_nodes=search.n_nodes)
     bad = np.flatnonzero(~np.isfinite(evaluation.by_subject))
-    names = ", ".join(problem.data.subjects[i] for i in bad[:5])
+    names = ", ".join(problem.data.subjects[i] for i in bad[:5]) or "all subjects together"
     status = (
-        f"the objective is not finite at the start values for {len(bad)} subject(s) ({names}): "
-        "a prediction is zero, negative or overflows where the residual error needs more; "
-        "change the start values or the residual error"
+        f"the objective or its gradient is not finite at the start values ({names}): a prediction "
+        "is zero, negative or overflows where the residual error needs more; change the start "
+        "values or the residual error"
     )
     return PopulationFit(
         problem.model, problem, method, evaluation.objective, x, None, "not converged",

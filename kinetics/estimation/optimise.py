@@ -91,7 +91,7 @@ def minimise(
         free = ~(((x <= low) & (gradient > 0)) | ((x >= high) & (gradient < 0)))
         step = np.zeros_like(x)
         if free.any():
-            step[free] = np.linalg.solve(curvature[np.ix_(free, free)], -gradient[free])
+            step[free] = _newton_step(curvature[np.ix_(free, free)], gradient[free])
         decrease = -float(gradient @ step)
         if 0.5 * decrease < tolerance or not free.any():
             converged = True
@@ -113,6 +113,14 @@ def minimise(
             curvature = _bfgs(curvature, x_new - x, gradient_new - gradient)
         x, value, gradient, score = x_new, value_new, gradient_new, score_new
     return Minimum(x, value, gradient, curvature, evaluations, converged, (x <= low) | (x >= high))
+
+
+def _newton_step(hessian: FloatArray, gradient: FloatArray) -> FloatArray:
+    """Step to the minimum of the quadratic model; along the gradient where it has none."""
+    try:
+        return np.asarray(np.linalg.solve(hessian, -gradient))
+    except np.linalg.LinAlgError:
+        return np.asarray(-gradient / max(float(np.abs(gradient).max()), 1e-300))
 
 
 def score_hessian(score: FloatArray) -> FloatArray:

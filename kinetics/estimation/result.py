@@ -108,7 +108,8 @@ class PopulationFit:
             value = values[name]
             if se == 0.0:  # ended at a limit
                 continue
-            low, high = _interval(name, value, z * se, self.model)
+            with np.errstate(over="ignore"):  # an interval may be without end
+                low, high = _interval(name, value, z * se, self.model)
             table.loc[name, ["se", "rse_pct", "lower", "upper"]] = [
                 se, 100.0 * se / abs(value) if value else np.nan, low, high,
             ]  # fmt: skip

@@ -62,8 +62,9 @@ def individual_parameters(problem: Problem, x: FloatArray, effects: FloatArray) 
         columns = n_random + within[:, None] * n_varying + np.arange(n_varying)
         psi[:, design.kappa] += effects[subject[:, None], columns]
     log, logit = design.transform == 1, design.transform == 2
-    psi[:, log] = np.exp(psi[:, log])
-    psi[:, logit] = 1.0 / (1.0 + np.exp(-psi[:, logit]))
+    with np.errstate(over="ignore"):
+        psi[:, log] = np.exp(psi[:, log])
+        psi[:, logit] = 1.0 / (1.0 + np.exp(-psi[:, logit]))
     return np.asarray(psi)
 
 
@@ -82,12 +83,17 @@ def residual_sd(problem: Problem, x: FloatArray, prediction: FloatArray) -> Floa
 
 
 def weighted_residuals(problem: Problem, x: FloatArray, prediction: FloatArray) -> FloatArray:
-    """Residuals over their standard deviation (n,); NaN below the limit of quantification."""
+    """Residuals over their standard deviation (n,).
+
+    NaN below the limit of quantification and where a prediction leaves none.
+    """
     design, data = problem.design, problem.data
     difference = data.value - prediction
     logarithmic = design.error[design.rows[:, 1].astype(int)] == 5
-    difference[logarithmic] = np.log(data.value[logarithmic] / prediction[logarithmic])
-    return np.where(data.below_limit, np.nan, difference / residual_sd(problem, x, prediction))
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        difference[logarithmic] = np.log(data.value[logarithmic] / prediction[logarithmic])
+        weighted = difference / residual_sd(problem, x, prediction)
+    return np.where(data.below_limit | ~np.isfinite(weighted), np.nan, weighted)
 
 
 def shrinkage(fit: PopulationFit) -> pd.Series:

@@ -201,7 +201,7 @@ def test_bounds_hold_and_are_told():
     )
     fit = fit_population(bounded, data)
     assert fit.model.values["k"] == pytest.approx(0.06)
-    assert any("k ended at its limit" in note for note in fit.warnings)
+    assert any("k ended at its lower limit" in note for note in fit.warnings)
     assert np.isnan(fit.to_frame().loc["k", "se"])
     assert fit.to_frame().loc["a", "se"] > 0
 
