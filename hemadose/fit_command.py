@@ -25,6 +25,7 @@ DEFAULT_FORMS = ("mono", "bi", "tri", "uptake", "f3a")
 _OF_ADMINISTERED = ("f2a", "f2e", "iodine")
 _LEVEL = 0.9
 _FAINT = 0.01  # Akaike weight below which a curve is not drawn
+_MISFIT = 1e-3  # ASSUMED: chi-square probability below which a form does not fit the samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,9 @@ class SeriesFit:
         90 % profile-likelihood interval of the time-integrated activity of each.
     failed : tuple of str
         Forms that could not be fitted, with the reason.
+    misfits : tuple of str
+        Forms that miss the samples by far more than their errors; they come last and without a
+        weight where another form fits.
     average : AveragedTia or None
         Averaged over the forms that the number of samples lets compare.
     gates : tuple of Gate
@@ -51,6 +55,7 @@ class SeriesFit:
     fits: tuple[CohortFit, ...]
     intervals: tuple[np.ndarray, ...]
     failed: tuple[str, ...]
+    misfits: tuple[str, ...]
     average: AveragedTia | None
     gates: tuple[Gate, ...]
 
@@ -136,16 +141,34 @@ def _fit_series(
             fits.append(fit)
         else:
             failed.append(f"{form.name}: {fit.status[0]}")
-    fits.sort(key=lambda fit: (float(fit.aicc[0]), fit.form.n_parameters))
-    comparable = [fit for fit in fits if np.isfinite(fit.aicc[0])]
+    misfits = tuple(fit.form.name for fit in fits if _misses(fit))
+    fits.sort(
+        key=lambda fit: (
+            fit.form.name in misfits,
+            fit.status[0] != "ok",
+            float(fit.aicc[0]),
+            fit.form.n_parameters,
+        )
+    )
+    fitting = [fit for fit in fits if fit.form.name not in misfits and fit.status[0] == "ok"]
+    comparable = [fit for fit in fitting or fits if np.isfinite(fit.aicc[0])]
     return SeriesFit(
         series,
         tuple(fits),
         tuple(profile_likelihood(fit, level=_LEVEL).interval[0] for fit in fits),
         tuple(failed),
+        misfits,
         average_tia(comparable) if comparable else None,
         goodness_of_fit(fits[0]) if fits else (),
     )
+
+
+def _misses(fit: CohortFit) -> bool:
+    """Whether the residuals are far larger than the samples' errors allow."""
+    from scipy.stats import chi2
+
+    freedom = int(fit.n_samples[0]) - fit.form.n_parameters
+    return freedom > 0 and bool(chi2.sf(fit.chi_square[0], freedom) < _MISFIT)
 
 
 def summary_table(results: Sequence[SeriesFit]) -> pd.DataFrame:
@@ -210,12 +233,14 @@ def fit_text(results: Sequence[SeriesFit], *, nuclide: str, relative_sd: float) 
             weight = weights.get(fit.form.name)
             tia = f"{fit.tia[0]:.4g} ({low:.4g} to {high:.4g})"
             lives = ", ".join(f"{np.log(2) / rate:.4g}" for rate in fit.curve.rate_per_h[0])
-            note = "" if fit.status[0] == "ok" else f"  [{fit.status[0]}]"
+            words = [] if fit.status[0] == "ok" else [str(fit.status[0])]
+            words += ["does not fit the samples"] if fit.form.name in result.misfits else []
+            note = f"  [{'; '.join(words)}]" if words else ""
             shown = "-" if weight is None else f"{weight:.2f}"
             lines.append(f"  {fit.form.name:<8}{shown:>7}  {tia:<36}{lives}{note}")
         lines += [f"  not fitted, {reason}" for reason in result.failed]
         if result.average is None:
-            lines.append("  too few samples to compare forms: the simplest comes first")
+            lines.append("  too few samples to compare the forms that fit: the simplest comes first")
         if result.average is not None:
             average = result.average
             lines.append(
@@ -225,6 +250,8 @@ def fit_text(results: Sequence[SeriesFit], *, nuclide: str, relative_sd: float) 
             )
         lines += [*_gate_lines(result), ""]
     lines.append("TIA: time-integrated activity, 90 % profile-likelihood interval. Weight: Akaike.")
+    if any(result.misfits for result in results):
+        lines.append(f"ASSUMED: a form does not fit where p < {_MISFIT:g} (chi-square).")
     if any(result.series.sd is None for result in results):
         lines.append(
             f"ASSUMED: standard deviation {100 * relative_sd:g} % of the curve where the table has "
