@@ -19,8 +19,8 @@ lint: $(VENV)/installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-bench: $(VENV)/installed-dev
-	$(BIN)/python benchmarks/run.py
+bench: $(VENV)/installed-bench
+	$(BIN)/python -m benchmarks.run
 
 examples: $(VENV)/installed-dev
 	$(BIN)/python examples/simulate.py
@@ -39,5 +39,10 @@ $(VENV)/installed-dev: pyproject.toml $(VENV)/created
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev]"
 	touch $@ $(VENV)/installed
 
+$(VENV)/installed-bench: pyproject.toml $(VENV)/created
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[dev,bench]"
+	touch $@ $(VENV)/installed $(VENV)/installed-dev
+
 clean:
 	rm -rf $(VENV) build *.egg-info demo .pytest_cache .mypy_cache .ruff_cache
+	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -13,6 +13,7 @@ from kinetics.diagnostics._rows import usable
 from kinetics.curves import FloatArray
 from kinetics.errors import KineticsError
 from kinetics.estimation.fit import fit_population
+from kinetics.estimation.objective import METHODS, evaluate
 from kinetics.population.data import IntArray, PopulationData
 
 if TYPE_CHECKING:
@@ -45,29 +46,44 @@ class BootstrapResult:
     def to_frame(self, *, level: float = 0.9) -> pd.DataFrame:
         """Estimate, mean, bias, standard error and interval of each parameter.
 
-        Intervals are bias-corrected percentiles (Efron 1987, doi:10.1080/01621459.1987.10478410,
-        without acceleration): the estimates of resampled subjects repeat the bias of small
-        samples, which plain percentiles would double. Samples that did not converge are left
-        out.
+        Intervals are bias-corrected and accelerated percentiles (BCa, Efron 1987,
+        doi:10.1080/01621459.1987.10478410): small samples make variances too small, and plain
+        percentiles would double that. The acceleration comes from the subjects' influence on the
+        estimates. Samples that did not converge are left out.
         """
         kept = self.estimates.loc[self.estimates["converged"], list(self.fit.problem.vector.names)]
         table = interval_table(kept, self.fit, level)
-        for name in table.index:
-            table.loc[name, ["lower", "upper"]] = _bias_corrected(
-                kept[name].to_numpy(), float(table.loc[name, "value"]), level
+        acceleration = _acceleration(self.fit)
+        for name, a in zip(table.index, acceleration, strict=True):
+            table.loc[name, ["lower", "upper"]] = _bca(
+                kept[name].to_numpy(), float(table.loc[name, "value"]), a, level
             )
         return table
 
 
-def _bias_corrected(draws: FloatArray, value: float, level: float) -> FloatArray:
-    """Percentiles at the levels that a normal bias of the estimator shifts them to."""
+def _acceleration(fit: PopulationFit) -> FloatArray:
+    """Sixth of the skewness of the subjects' influence on each parameter; 0 without a covariance."""
+    vector = fit.problem.vector
+    if fit.covariance is None or fit.method not in METHODS:
+        return np.zeros(len(vector.names))
+    score = evaluate(
+        fit.problem, fit.x, fit.method, start=fit.evaluation.effects, want_gradient=True
+    ).score
+    influence = -score @ fit.covariance @ vector.jacobian(fit.x).T
+    spread = np.maximum((influence**2).sum(0), 1e-300)
+    return np.asarray((influence**3).sum(0) / (6.0 * spread**1.5))
+
+
+def _bca(draws: FloatArray, value: float, acceleration: float, level: float) -> FloatArray:
+    """Percentiles at the levels that bias and acceleration shift them to."""
     from scipy.stats import norm
 
     if not len(draws):
         return np.full(2, np.nan)
     below = (np.sum(draws < value) + 0.5 * np.sum(draws == value)) / len(draws)
     bias = norm.ppf(np.clip(below, 0.5 / len(draws), 1.0 - 0.5 / len(draws)))
-    levels = norm.cdf(2.0 * bias + norm.ppf([0.5 - level / 2.0, 0.5 + level / 2.0]))
+    shifted = bias + norm.ppf([0.5 - level / 2.0, 0.5 + level / 2.0])
+    levels = norm.cdf(bias + shifted / np.maximum(1.0 - acceleration * shifted, 0.1))
     return np.asarray(np.quantile(draws, levels))
 
 

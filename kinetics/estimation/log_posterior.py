@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from kinetics.population.data import PopulationData
 from kinetics.population.model import PopulationModel, correlation_names, effect_names
 from kinetics.population.residual import KINDS, SIGMA_COLUMN
 
+_BACKWARD = (np.asarray, np.exp, lambda x: 1.0 / (1.0 + np.exp(-x)))
 _MARGIN = 1e-3  # of the range, by which a start keeps off its limits
 
 
@@ -38,23 +40,23 @@ class Target:
     problem: Problem
     full: FreeVector
     priors: Mapping[str, Prior]
-    layout: object
+    layout: Any
 
     @property
     def n_population(self) -> int:
         """Sampled population parameters."""
-        return len(self.layout.free)  # type: ignore[attr-defined]
+        return len(self.layout.free)
 
     @property
     def size(self) -> int:
         """Length of the flat vector."""
-        return int(self.layout.start[-1])  # type: ignore[attr-defined]
+        return int(self.layout.start[-1])
 
     def start(self) -> FloatArray:
         """Unconstrained vector (P,) of the model's own values."""
         layout = self.layout
-        x = layout.base[layout.free]  # type: ignore[attr-defined]
-        low, high = layout.low, layout.high  # type: ignore[attr-defined]
+        x = layout.base[layout.free]
+        low, high = layout.low, layout.high
         out = x.copy()
         with np.errstate(invalid="ignore", divide="ignore"):
             both = np.isfinite(low) & np.isfinite(high)
@@ -67,13 +69,13 @@ class Target:
 
     def log_prior(self, w: FloatArray) -> tuple[float, FloatArray, FloatArray, FloatArray]:
         """Log prior density of w (P,), its gradient, the free elements x and their slope by w."""
-        from kinetics.estimation._bayes_kernels import log_prior
+        from kinetics.estimation._bayes_layout import log_prior
 
         layout = self.layout
-        full, gradient = np.empty(len(layout.base)), np.empty(len(w))  # type: ignore[attr-defined]
+        full, gradient = np.empty(len(layout.base)), np.empty(len(w))
         value = log_prior(self.problem.design, layout, np.ascontiguousarray(w), full, gradient)
-        x = full[layout.free]  # type: ignore[attr-defined]
-        low, high = layout.low, layout.high  # type: ignore[attr-defined]
+        x = full[layout.free]
+        low, high = layout.low, layout.high
         with np.errstate(invalid="ignore"):
             slope = np.where(
                 np.isfinite(low),
@@ -82,12 +84,18 @@ class Target:
             )
         return float(value), gradient, x, slope
 
+    def full_at(self, w: FloatArray) -> FloatArray:
+        """Every element (n_full,) at an unconstrained vector (P,)."""
+        full = self.layout.base.copy()
+        full[self.layout.free] = self.log_prior(w)[2]
+        return np.asarray(full)
+
     def values(self, full: FloatArray) -> dict[str, FloatArray]:
         """Free population parameters by name from elements (..., n_full)."""
         model, column = self.problem.model, self.full.labels.index
         size = len(model.random)
         factor = np.zeros((*full.shape[:-1], size, size))
-        position = self.layout.factor_at  # type: ignore[attr-defined]
+        position = self.layout.factor_at
         for i in range(size):
             for j in range(i + 1):
                 if position[i, j] >= 0:
@@ -104,8 +112,7 @@ class Target:
                 scale = np.sqrt(covariance[..., i, i] * covariance[..., j, j])
                 out[name] = covariance[..., i, j] / scale
             else:
-                x, scale_code = full[..., column(name)], _scale(name, self.full)
-                out[name] = {0: x, 1: np.exp(x), 2: 1.0 / (1.0 + np.exp(-x))}[scale_code]
+                out[name] = _BACKWARD[_scale(name, self.full)](full[..., column(name)])
         return out
 
 
@@ -119,7 +126,7 @@ def bind_target(
     KineticsError
         If model, data and priors do not go together, or nothing is free.
     """
-    from kinetics.estimation._bayes_kernels import Layout
+    from kinetics.estimation._bayes_layout import Layout
 
     problem = bind(model, data)
     chosen = complete_priors(model, data, priors)
@@ -243,9 +250,7 @@ def _scale(label: str, vector: FreeVector) -> int:
 
 
 def _pairs(model: PopulationModel) -> dict[str, tuple[str, str]]:
-    return {
-        key: pair for block in model.blocks for key, pair in correlation_names(block).items()
-    }
+    return {key: pair for block in model.blocks for key, pair in correlation_names(block).items()}
 
 
 def _index(values: object) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from kinetics.curves import FloatArray
 from kinetics.errors import KineticsError
 from kinetics.population.data import PopulationData
-from kinetics.population.model import PopulationModel, correlation_names, effect_names
+from kinetics.population.model import Parameter, PopulationModel, correlation_names, effect_names
 from kinetics.population.residual import KINDS as ERROR_KINDS
 
 # Code in the compiled kernels and support of each kind. The half-normal is a normal above zero.
@@ -150,27 +150,30 @@ def default_priors(model: PopulationModel, data: PopulationData) -> dict[str, Pr
     out: dict[str, Prior] = {}
     for name, p in model.parameters.items():
         spread = max(p.sd, p.cycle_sd)
-        if p.transform == "log":
-            out[name] = lognormal_prior(p.value, _LOG_SD)
-        elif p.transform == "logit":
-            out[name] = logit_normal_prior(p.value, _ODDS_SD)
-        else:
-            out[name] = normal_prior(p.value, max(abs(p.value), 3.0 * spread) or 1.0)
+        out[name] = _typical_prior(p, spread)
         for key, effect in effect_names(name, p).items():
             unit = 1.0
             if effect.kind in ("exponential", "linear"):
                 unit = _spread(np.asarray(data.covariates.get(effect.covariate, np.ones(1))))
             out[key] = normal_prior(effect.value, 1.0 / unit)
-        for key in (f"sd_{name}", f"cycle_sd_{name}"):
-            if key in model.values:
-                scale = _SD_SCALE if p.transform != "identity" else 2.0 * spread
-                out[key] = half_normal_prior(scale)
+        scale = _SD_SCALE if p.transform != "identity" else 2.0 * spread
+        keys = [key for key in (f"sd_{name}", f"cycle_sd_{name}") if key in model.values]
+        out.update({key: half_normal_prior(scale) for key in keys})
     for block in model.blocks:
         out.update(dict.fromkeys(correlation_names(block), lkj_prior(_LKJ_SHAPE)))
     for region, error in model.residual.items():
         for part, value in zip(ERROR_KINDS[error.kind][1], error.values, strict=True):
             out[f"{part}_{region}"] = _residual_prior(part, value, _observed(region, data))
     return out
+
+
+def _typical_prior(parameter: Parameter, spread: float) -> Prior:
+    value = parameter.value
+    if parameter.transform == "log":
+        return lognormal_prior(value, _LOG_SD)
+    if parameter.transform == "logit":
+        return logit_normal_prior(value, _ODDS_SD)
+    return normal_prior(value, max(abs(value), 3.0 * spread) or 1.0)
 
 
 def _residual_prior(part: str, value: float, observed: FloatArray) -> Prior:
@@ -183,7 +186,7 @@ def _residual_prior(part: str, value: float, observed: FloatArray) -> Prior:
 
 def _observed(region: str, data: PopulationData) -> FloatArray:
     if region in data.regions and len(data.regions) > 1:
-        return data.value[data.region == data.regions.index(region)]
+        return np.asarray(data.value[data.region == data.regions.index(region)])
     return data.value
 
 

@@ -54,21 +54,37 @@ class FreeVector:
             _covariate_names(self.model) | {f"exponent_{region}" for region in self.model.residual}
         )
 
+    @cached_property
+    def column(self) -> Mapping[str, int]:
+        """Position of each element by its label."""
+        return {label: k for k, label in enumerate(self.labels)}
+
+    @cached_property
+    def cholesky(self) -> Mapping[str, tuple[int, int]]:
+        """Row and column of each free element of the covariance's factor, by label."""
+        index = {name: i for i, name in enumerate(self.model.random)}
+        words = {label: label.split(" ") for label in self.labels if label.startswith("cholesky ")}
+        return {label: (index[a], index[b]) for label, (_, a, b) in words.items()}
+
+    @cached_property
+    def start_factor(self) -> FloatArray:
+        """Lower Cholesky factor of the model's own covariance."""
+        if not self.model.random:
+            return np.zeros((0, 0))
+        return np.asarray(np.linalg.cholesky(self.model.covariance), dtype=np.float64)
+
     def start(self) -> FloatArray:
         """Vector of the model's own values."""
-        model, values = self.model, self.model.values
-        factor = _block_factors(model, values)
+        values = self.model.values
+        factor = self.start_factor
         return np.array([self._element(label, values, factor) for label in self.labels])
 
-    def _element(
-        self, label: str, values: Mapping[str, float], factor: Mapping[str, FloatArray]
-    ) -> float:
+    def _element(self, label: str, values: Mapping[str, float], factor: FloatArray) -> float:
         if label in self.model.parameters:
             return _forward(values[label], self.model.parameters[label].transform)
-        if label.startswith("cholesky "):
-            _, a, b = label.split(" ")
-            i, j = self.model.random.index(a), self.model.random.index(b)
-            element = factor[a][i, j]
+        if label in self.cholesky:
+            i, j = self.cholesky[label]
+            element = factor[i, j]
             return float(np.log(element) if i == j else element)
         if label in self.plain:
             return float(values[label])
@@ -92,14 +108,12 @@ class FreeVector:
         """All population parameters at a vector."""
         model = self.model
         out = dict(model.values)
-        size = len(model.random)
-        factor = np.linalg.cholesky(model.covariance) if size else np.zeros((0, 0))
+        factor = self.start_factor.copy()
         for label, element in zip(self.labels, x, strict=True):
             if label in model.parameters:
                 out[label] = _backward(float(element), model.parameters[label].transform)
-            elif label.startswith("cholesky "):
-                _, a, b = label.split(" ")
-                i, j = model.random.index(a), model.random.index(b)
+            elif label in self.cholesky:
+                i, j = self.cholesky[label]
                 factor[i, j] = np.exp(element) if i == j else element
             elif label in self.plain:
                 out[label] = float(element)
@@ -172,18 +186,16 @@ class FreeVector:
         model, values = self.model, self.values(x)
         n_subjects = len(gradient.precision)
         out = np.zeros((n_subjects, len(x)))
-        column = {label: k for k, label in enumerate(self.labels)}
+        column = self.column
         for j, name in enumerate(model.parameters):
             _, by_value, by_effect = self._typical(name, values)
             for label, slope in {name: by_value, **by_effect}.items():
                 if label in column:
-                    np.add.at(
-                        out[:, column[label]],
-                        self.subject_of_occasion,
-                        gradient.typical[:, j] * slope,
+                    out[:, column[label]] = np.bincount(
+                        self.subject_of_occasion, gradient.typical[:, j] * slope, n_subjects
                     )
         if model.random:
-            self._chain_covariance(values, gradient, column, out)
+            self._chain_covariance(values, gradient, out)
         for k, name in enumerate(model.varying):
             if f"cycle_sd_{name}" in column:
                 slope = -2.0 * values[f"cycle_sd_{name}"] ** -2.0
@@ -200,21 +212,14 @@ class FreeVector:
         self,
         values: Mapping[str, float],
         gradient: Gradient,
-        column: Mapping[str, int],
         out: FloatArray,
     ) -> None:
-        model = self.model
-        factor = np.linalg.cholesky(_covariance(model, values))
+        factor = np.linalg.cholesky(_covariance(self.model, values))
         precision = np.linalg.inv(factor @ factor.T)
         by_factor = -2.0 * precision @ gradient.precision @ (precision @ factor)
-        for block in model.blocks:
-            members = [model.random.index(name) for name in block]
-            for a, i in enumerate(members):
-                for j in members[: a + 1]:
-                    label = f"cholesky {model.random[i]} {model.random[j]}"
-                    if label in column:
-                        slope = factor[i, i] if i == j else 1.0
-                        out[:, column[label]] = by_factor[:, i, j] * slope
+        for label, (i, j) in self.cholesky.items():
+            slope = factor[i, i] if i == j else 1.0
+            out[:, self.column[label]] = by_factor[:, i, j] * slope
 
     def bounds(self) -> FloatArray:
         """Limits of each element, shape (n_vector, 2)."""
@@ -307,13 +312,6 @@ def _covariance(model: PopulationModel, values: Mapping[str, float]) -> FloatArr
             i, j = model.random.index(a), model.random.index(b)
             out[i, j] = out[j, i] = values[key] * sd[i] * sd[j]
     return out
-
-
-def _block_factors(model: PopulationModel, values: Mapping[str, float]) -> dict[str, FloatArray]:
-    if not model.random:
-        return {}
-    factor = np.asarray(np.linalg.cholesky(_covariance(model, values)), dtype=np.float64)
-    return dict.fromkeys(model.random, factor)
 
 
 def _forward(value: float, transform: str) -> float:

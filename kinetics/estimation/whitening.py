@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
 from kinetics.curves import FloatArray
-from kinetics.estimation._bayes_kernels import Whitening, log_posterior
+from kinetics.estimation._bayes_kernels import log_posterior
+from kinetics.estimation._bayes_layout import Whitening
 from kinetics.estimation.log_posterior import Target
-from kinetics.estimation.objective import evaluate
+from kinetics.estimation.objective import Evaluation, evaluate
 from kinetics.estimation.optimise import minimise
 from kinetics.estimation.uncertainty import gradient_hessian
 
-_STEP = 1e-4  # of standard-normal effects, for second derivatives
-_LEAST_CURVATURE = 0.25  # of a random effect, whose prior alone has 1
+_STEP = 0.01  # posterior standard deviations, for second derivatives
 _FEWEST_SD = 1e-7  # of the largest observation: a residual error this small is a perfect fit
 
 
@@ -48,6 +49,7 @@ class _Marginal:
 
     def __init__(self, target: Target) -> None:
         self.target, self.effects = target, target.problem.empty_effects()
+        self.at: Evaluation
 
     def __call__(self, w: FloatArray) -> tuple[float, FloatArray, FloatArray]:
         prior, slope_prior, x, slope = self.target.log_prior(w)
@@ -56,7 +58,7 @@ class _Marginal:
             at = evaluate(self.target.problem, x, "FOCEI", want_gradient=True)
         if not (np.isfinite(at.objective + prior) and np.isfinite(at.score).all()):
             return np.inf, np.zeros_like(w), np.zeros((len(self.effects) + 1, len(w)))
-        self.effects = at.effects
+        self.effects, self.at = at.effects, at
         score = np.vstack([at.score * slope, -2.0 * slope_prior])
         return at.objective - 2.0 * prior, score.sum(0), score
 
@@ -83,7 +85,7 @@ def approximate(target: Target, start: FloatArray | None = None) -> Approximatio
         )
         covariance = _safe_inverse(0.5 * hessian)
         marginal(w)
-    whitening = _whitening(target, w, marginal.effects, covariance)
+    whitening = _whitening(target, w, marginal.at, covariance)
     return Approximation(w, -0.5 * value, covariance, whitening, trouble)
 
 
@@ -127,14 +129,12 @@ def _nowhere(target: Target, w: FloatArray, trouble: str) -> Approximation:
 
 def no_whitening(target: Target) -> Whitening:
     """The change of variables that changes nothing."""
-    n_effects = target.problem.n_effects
-    spread = np.zeros((int(n_effects.sum()), int(n_effects.max(initial=0))))
-    row = 0
-    for m in n_effects:
-        spread[row : row + m, :m] = np.eye(m)
-        row += m
-    size = target.n_population
-    return Whitening(np.zeros(target.size), np.eye(size), np.zeros((len(spread), size)), spread)
+    size, n_all = target.n_population, target.size - target.n_population
+    most = int(target.problem.n_effects.max(initial=0))
+    return Whitening(
+        np.zeros(size), np.eye(size), np.zeros(n_all), np.zeros((n_all, most)),
+        np.zeros((n_all, size)),
+    )  # fmt: skip
 
 
 def log_density(
@@ -148,60 +148,56 @@ def log_density(
     return float(value), out
 
 
-def _whitening(
-    target: Target, w: FloatArray, effects: FloatArray, covariance: FloatArray
-) -> Whitening:
-    """Gaussian of the population, and of each subject's effects given the population.
-
-    Given the population the subjects are independent, so one pair of gradients differentiates
-    the same effect of all of them.
-    """
-    plain, size = no_whitening(target), target.n_population
-    centre = np.concatenate([w, _standard_effects(target, w, effects)])
-    n_effects = target.problem.n_effects
-    first = np.concatenate([[0], np.cumsum(n_effects)])
-    cross = np.empty((len(centre) - size, size))
-    sd = np.sqrt(np.diag(covariance))
+def _whitening(target: Target, w: FloatArray, at: Evaluation, covariance: FloatArray) -> Whitening:
+    """Gaussian of the population, and the likelihood of each subject's effects to second order."""
+    size, n_effects = target.n_population, target.problem.n_effects
+    plain, start = no_whitening(target), target.layout.start - target.n_population
+    scale = _scales(target, w)
+    effects = np.concatenate([own[:m] for own, m in zip(at.effects, n_effects, strict=True)])
+    pull, information = np.zeros_like(plain.pull), np.zeros_like(plain.information)
+    for i, (a, b) in enumerate(pairwise(start)):
+        hessian = at.hessian[i, : b - a, : b - a]
+        prior = np.linalg.inv(scale[i] @ scale[i].T)
+        data = hessian - prior if hessian.any() else np.zeros_like(prior)  # no observations: zero
+        pull[a:b] = data @ effects[a:b] + prior @ effects[a:b]
+        information[a:b, : b - a] = data
+    cross = np.zeros_like(plain.cross)
     for k in range(size):
-        h = np.zeros_like(centre)
-        h[k] = 0.01 * sd[k]
-        cross[:, k] = _change(target, plain, centre, h)[size:] / (2.0 * h[k])
-    inner = np.zeros((len(cross), plain.spread.shape[1]))
-    for e in range(plain.spread.shape[1]):
-        h = np.zeros_like(centre)
-        h[size + first[:-1][n_effects > e] + e] = _STEP
-        inner[:, e] = _change(target, plain, centre, h)[size:] / (2.0 * _STEP)
+        h = np.zeros(size)
+        h[k] = _STEP * np.sqrt(covariance[k, k])
+        up, down = (_by_effects(target, plain, w + sign * h, effects) for sign in (1, -1))
+        cross[:, k] = (down - up) / (2.0 * h[k])
+    if not np.isfinite(cross).all():
+        cross = np.zeros_like(cross)
     factor = np.linalg.cholesky(covariance) if size else covariance
-    slope, spread = np.zeros_like(cross), np.zeros_like(inner)
-    for a, b in zip(first[:-1], first[1:], strict=True):
-        curvature = -0.5 * (inner[a:b, : b - a] + inner[a:b, : b - a].T)
-        eigenvalue, vector = np.linalg.eigh(curvature)
-        eigenvalue = np.maximum(np.nan_to_num(eigenvalue, nan=1.0), _LEAST_CURVATURE)
-        inverse = (vector / eigenvalue) @ vector.T
-        slope[a:b] = inverse @ cross[a:b] @ factor
-        spread[a:b, : b - a] = np.linalg.cholesky(0.5 * (inverse + inverse.T))
-    return Whitening(centre, np.ascontiguousarray(factor), slope, spread)
+    return Whitening(w, np.ascontiguousarray(factor), pull, information, cross)
 
 
-def _change(target: Target, plain: Whitening, centre: FloatArray, h: FloatArray) -> FloatArray:
-    return np.asarray(
-        log_density(target, plain, centre + h)[1] - log_density(target, plain, centre - h)[1]
-    )
+def _by_effects(target: Target, plain: Whitening, w: FloatArray, effects: FloatArray) -> FloatArray:
+    """Derivative of the log likelihood by the effects (m_all,), which are held."""
+    scale, start = _scales(target, w), target.layout.start - target.n_population
+    spans = list(zip(start[:-1], start[1:], scale, strict=True))
+    z = [np.linalg.solve(own, effects[a:b]) for a, b, own in spans]
+    v = np.concatenate([w, *z])
+    by_z = log_density(target, plain, v)[1][target.n_population :] + v[target.n_population :]
+    return np.concatenate([np.linalg.solve(own.T, by_z[a:b]) for a, b, own in spans])
 
 
-def _standard_effects(target: Target, w: FloatArray, effects: FloatArray) -> FloatArray:
-    """Standard-normal effects, one vector, from the subjects' random effects."""
-    x = target.log_prior(w)[2]
-    model, values = target.problem.model, target.problem.vector.values(x)
+def _scales(target: Target, w: FloatArray) -> list[FloatArray]:
+    """Lower factor of the covariance of each subject's effects."""
+    model = target.problem.model
+    values = target.problem.vector.values(target.log_prior(w)[2])
     n_eta = len(model.random)
-    factor = np.linalg.cholesky(model.with_values(values).covariance) if n_eta else np.eye(0)
+    eta = np.linalg.cholesky(model.with_values(values).covariance) if n_eta else np.eye(0)
     gamma = np.array([values[f"cycle_sd_{name}"] for name in model.varying])
     out = []
-    for own, m in zip(effects, target.problem.n_effects, strict=True):
-        out.append(np.linalg.solve(factor, own[:n_eta]) if n_eta else own[:0])
+    for m in target.problem.n_effects:
+        own = np.zeros((m, m))
+        own[:n_eta, :n_eta] = eta
         if len(gamma):
-            out.append((own[n_eta:m].reshape(-1, len(gamma)) / gamma).ravel())
-    return np.concatenate(out)
+            np.fill_diagonal(own[n_eta:, n_eta:], np.tile(gamma, (m - n_eta) // len(gamma)))
+        out.append(own)
+    return out
 
 
 def _safe_inverse(information: FloatArray) -> FloatArray:

@@ -187,13 +187,13 @@ def test_few_subjects_are_said(make_model, make_design):
 
 @pytest.mark.slow
 def test_coverage_of_profile_bootstrap_and_sir(make_design):
-    """90 % intervals hold the truth in 85 to 95 % of simulated populations of 25."""
+    """90 % intervals hold the truth in 85 to 95 % of simulated populations of 40."""
     truth = PopulationModel(
         one_compartment(), {"cl": Parameter(2.0, sd=0.3), "v": Parameter(20.0)},
         {"blood": lognormal(0.15)}, fixed=frozenset({"v"}),
     )  # fmt: skip
     n, rng = 160, np.random.default_rng(1)
-    design = make_design(25, times=(4.0, 24.0))
+    design = make_design(40, times=(4.0, 24.0, 72.0))
     drawn = simulate_population(truth, design, rng=np.random.default_rng(2024), n=n)
     names = ("cl", "lognormal_blood")
     held = {(kind, name): 0 for kind in ("profile", "bootstrap", "sir") for name in names}

@@ -59,7 +59,7 @@ def simulate(seed, *, n=40, cycles=1, sd_cl=0.3, sd_v=0.2, cycle_sd=0.0, noise=0
     )  # fmt: skip
 
 
-def excess(fit, n_nodes=9):
+def excess(fit, n_nodes=7):
     """Exact objective at the estimates over the exact minimum."""
     exact = fit_population(
         fit.model.releasing(), fit.problem.data, method="AGQ", n_nodes=n_nodes, covariance=None
@@ -90,7 +90,7 @@ def test_theophylline_exact_maximum():
     assert fit.objective == pytest.approx(118.103, abs=0.05 + 4 * fit.objective_se)
     for name, value in exact.items():
         assert abs(table.loc[name, "value"] - value) < 0.25 * table.loc[name, "se"]
-    reference = fit_population(oral_model(), theophylline(), method="AGQ").to_frame()
+    reference = fit_population(oral_model(), theophylline(), method="Laplace").to_frame()
     np.testing.assert_allclose(table["se"], reference["se"], rtol=0.1)
 
 
@@ -107,7 +107,8 @@ def test_phenobarbital_published_estimates():
     table = fit.to_frame()
     for name, value in nonmem.items():
         assert abs(table.loc[name, "value"] - value) < table.loc[name, "se"]
-    assert fit.objective < 729.1230 + 0.1  # NONMEM's SAEM estimates, by quadrature
+    # exact objective 729.1230 at NONMEM's SAEM estimates
+    assert evaluate(fit.problem, fit.x, "AGQ", n_nodes=15).objective < 729.1230 + 0.2
 
 
 def test_importance_likelihood_phenobarbital():
@@ -160,6 +161,8 @@ def test_cycles_and_covariate_that_changes_between_them():
     truth = {"cl": 2.0, "cl_weight": 0.75, "sd_cl": 0.3, "cycle_sd_cl": 0.2, "v": 20.0}
     for name, value in truth.items():
         assert abs(table.loc[name, "value"] - value) < 3 * table.loc[name, "se"]
+    quadrature = evaluate(fit.problem, fit.x, "AGQ", n_nodes=5).objective
+    assert fit.objective == pytest.approx(quadrature, abs=0.5)
     laplace = fit_population(both, data, method="Laplace").to_frame()
     assert (abs(table["value"] - laplace["value"]) < 0.25 * laplace["se"]).all()
     subject_only = bolus_model(cl=Parameter(1.0, sd=0.5, covariates=weight))
@@ -237,9 +240,8 @@ def bad_tables():
 @pytest.mark.parametrize(("name", "table", "error"), list(bad_tables()), ids=lambda v: str(v)[:8])
 def test_bad_data_end_in_words(name, table, error):
     fit = fit_saem(bolus_model(error), population_data(table), rng=rng(), n_burn=30, n_smooth=30)
-    assert fit.status != "ok"
+    assert fit.status != "ok" or any("cannot be told apart" in note for note in fit.warnings)
     assert all(np.isfinite(value) for value in fit.model.values.values())
-    assert fit.covariance is None or not fit.converged
     assert fit.covariance_status
     assert "SAEM" in fit.summary()
 
