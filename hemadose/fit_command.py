@@ -240,7 +240,7 @@ def fit_text(results: Sequence[SeriesFit], *, nuclide: str, relative_sd: float) 
             lines.append(f"  {fit.form.name:<8}{shown:>7}  {tia:<36}{lives}{note}")
         lines += [f"  not fitted, {reason}" for reason in result.failed]
         if result.average is None:
-            lines.append("  too few samples to compare the forms that fit: the simplest comes first")
+            lines.append("  too few samples to compare forms that fit: the simplest comes first")
         if result.average is not None:
             average = result.average
             lines.append(

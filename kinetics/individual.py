@@ -78,9 +78,9 @@ def individual_posterior(
 
     Notes
     -----
-    With one to three samples of kidneys in simulated patients, 10 % of true integrals lay above
-    the Laplace approximation's 90 % interval and 3 % below it, where 5 % each are right; those of
-    importance sampling were right.
+    In 3,000 simulated patients with two samples of the kidneys in one cycle and one in the next,
+    10 % of the true integrals of these cycles lay above the Laplace approximation's 90 % interval
+    and 3 % below it, where 5 % each are right. Importance sampling had 5 % each, within error.
 
     Examples
     --------

@@ -222,9 +222,9 @@ def inference_data(fit: BayesFit) -> Any:
         warnings.simplefilter("ignore")  # of ArviZ and what it imports
         az = importlib.import_module("arviz")
         described = {"coords": {"occasion": label}, "dims": dims}
-        if hasattr(az, "InferenceData"):
+        if az.__version__.startswith("0."):
             idata = az.from_dict(**groups, **described)
-        else:  # ArviZ 1 takes the groups as one mapping and returns a DataTree
+        else:  # from ArviZ 1 on the groups are one mapping, and the result is a DataTree
             idata = az.from_dict(groups, **described)
     priors = [f"{name} ~ {fit.priors[name]}" for name in problem.vector.names]
     idata.attrs.update(

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kinetics.mammillary import mammillary_curves
 from kinetics.curves import FloatArray, SumOfExponentials
+from kinetics.mammillary import mammillary_curves
 from kinetics.models import Curves, KineticModel, ResidualError
 
 _ML_PER_L = 1000.0

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from kinetics.curves import FloatArray
 from kinetics.diagnostics._progress import tracked
 from kinetics.diagnostics._rows import usable
-from kinetics.curves import FloatArray
 from kinetics.errors import KineticsError
 from kinetics.estimation.fit import fit_population
 from kinetics.estimation.objective import METHODS, evaluate
@@ -62,7 +62,7 @@ class BootstrapResult:
 
 
 def _acceleration(fit: PopulationFit) -> FloatArray:
-    """Sixth of the skewness of the subjects' influence on each parameter; 0 without a covariance."""
+    """Sixth of the skewness of the subjects' influence on each parameter; 0 if unknown."""
     vector = fit.problem.vector
     if fit.covariance is None or fit.method not in METHODS:
         return np.zeros(len(vector.names))

@@ -282,7 +282,8 @@ def _notes(
     own_limits = np.isfinite(problem.vector.bounds())
     for k in np.flatnonzero(best.at_bound):
         low = best.gradient[k] > 0
-        text = f"{labels[k]} ended at its {'lower' if low else 'upper'} limit and has no standard error"
+        side = "lower" if low else "upper"
+        text = f"{labels[k]} ended at its {side} limit and has no standard error"
         expected = own_limits[k].any() or labels[k].startswith(("cholesky", "cycle_sd_"))
         (notes if expected and (low or own_limits[k].any()) else problems).append(text)
     for name, value in problem.vector.values(best.x).items():
