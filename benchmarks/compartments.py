@@ -11,8 +11,8 @@ from scipy.linalg import expm
 from benchmarks.tasks import CompartmentSets, compartment_sets
 from benchmarks.timing import announce, optional, process_seconds, row
 from kinetics.mammillary import mammillary_curves
-from kinetics.ode import compiled_slope, solve
-from kinetics.rate_matrix import rate_matrix_amounts, two_compartment
+from kinetics.structures.ode import compiled_slope, solve
+from kinetics.structures.rate_matrix import rate_matrix_amounts, two_compartment
 
 START = np.array([100.0, 0.0, 0.0, 0.0])
 N_BY_LOOP = 50  # sets where the rival takes one at a time

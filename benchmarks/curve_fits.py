@@ -11,8 +11,8 @@ from scipy.optimize import curve_fit
 
 from benchmarks.tasks import LU177_DECAY_PER_H, organ_curves
 from benchmarks.timing import announce, optional, process_seconds, require, row
-from kinetics.cohort_fit import fit_cohort
-from kinetics.cohort_result import CohortFit
+from kinetics.curve_fits.cohort_fit import fit_cohort
+from kinetics.curve_fits.cohort_result import CohortFit
 
 RELATIVE_SD = 0.05
 N_BY_LOOP = 60  # patients where the rival takes one at a time

@@ -12,7 +12,6 @@ import pandas as pd
 
 from benchmarks.tasks import blood_clearance, theophylline
 from benchmarks.timing import announce, optional, process_seconds, require, row
-from kinetics.closed_forms import one_compartment, sum_of_exponentials
 from kinetics.estimation.fit import fit_population, objective_at
 from kinetics.estimation.saem import fit_saem
 from kinetics.population import (
@@ -25,6 +24,7 @@ from kinetics.population import (
     lognormal,
     population_data,
 )
+from kinetics.structures.closed_forms import one_compartment, sum_of_exponentials
 
 LOG_2_PI = float(np.log(2 * np.pi))
 # -2 log likelihood of theophylline (132 observations) at its maximum, to 0.005: Gauss-Hermite

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.figure import Figure
 
-    from kinetics.averaging import AveragedTia
-    from kinetics.cohort_result import CohortFit
-    from kinetics.forms import CurveForm
-    from kinetics.goodness import Gate
+    from kinetics.curve_fits.averaging import AveragedTia
+    from kinetics.curve_fits.cohort_result import CohortFit
+    from kinetics.curve_fits.forms import CurveForm
+    from kinetics.curve_fits.goodness import Gate
 
 DEFAULT_FORMS = ("mono", "bi", "tri", "uptake", "f3a")
 _OF_ADMINISTERED = ("f2a", "f2e", "iodine")
@@ -121,10 +121,10 @@ def _form(name: str, administered_mbq: float | None) -> CurveForm:
 def _fit_series(
     series: Series, forms: Sequence[CurveForm], decay_per_h: float, relative_sd: float
 ) -> SeriesFit:
-    from kinetics.averaging import average_tia
-    from kinetics.cohort_fit import fit_cohort
-    from kinetics.goodness import goodness_of_fit
-    from kinetics.profile import profile_likelihood
+    from kinetics.curve_fits.averaging import average_tia
+    from kinetics.curve_fits.cohort_fit import fit_cohort
+    from kinetics.curve_fits.goodness import goodness_of_fit
+    from kinetics.curve_fits.profile import profile_likelihood
 
     fits, failed = [], []
     for form in forms:
@@ -175,7 +175,7 @@ def summary_table(results: Sequence[SeriesFit]) -> pd.DataFrame:
     """One row a series and form: parameters, TIA with 90 % interval, AICc, averaged TIA."""
     import pandas as pd
 
-    from kinetics.goodness import extrapolated_fraction
+    from kinetics.curve_fits.goodness import extrapolated_fraction
 
     rows = []
     for result in results:
@@ -296,7 +296,7 @@ def draw_fits(results: Sequence[SeriesFit]) -> Figure:
     from matplotlib.figure import Figure
 
     from hemadose.report.style import figure_style
-    from kinetics.fit_plots import plot_fits
+    from kinetics.curve_fits.plots import plot_fits
 
     n_columns = min(3, len(results))
     n_rows = -(-len(results) // n_columns)

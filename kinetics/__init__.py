@@ -1,9 +1,9 @@
 """Where the activity is, and when: time-activity curves and their posterior draws."""
 
+from kinetics.curve_fits.fit import CurveFit, akaike_weights, fit_curve, fit_curves
+from kinetics.curve_fits.forms import CURVE_FORMS, CurveForm, curve_form
 from kinetics.curves import SumOfExponentials
 from kinetics.errors import KineticsError
-from kinetics.fit import CurveFit, akaike_weights, fit_curve, fit_curves
-from kinetics.forms import CURVE_FORMS, CurveForm, curve_form
 from kinetics.mammillary import mammillary_curves
 from kinetics.models import KineticModel, ResidualError
 from kinetics.patient import ActivitySample, PatientKinetics, fit_patient, sample_sd

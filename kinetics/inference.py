@@ -108,7 +108,7 @@ def fit_bayes(
     Examples
     --------
     >>> import numpy as np, pandas as pd
-    >>> from kinetics import one_compartment
+    >>> from kinetics.structures import one_compartment
     >>> from kinetics.inference import fit_bayes
     >>> from kinetics.population import Parameter, PopulationModel, population_data, proportional
     >>> rng = np.random.default_rng(1)

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from kinetics.curve_fits.forms import CurveForm, curve_form
 from kinetics.curves import FloatArray
 from kinetics.errors import KineticsError
-from kinetics.forms import CurveForm, curve_form
 from kinetics.models import Curves, KineticModel, ResidualError
 
 # ASSUMED coefficients of variation of a single measurement, where no published model gives one

@@ -3,10 +3,10 @@
 import numpy as np
 from numba import njit, types
 
-from kinetics._predict_signature import PREDICT_FUNCTION
 from kinetics.estimation._arrays import DESIGN
 from kinetics.estimation._rows import spread
 from kinetics.estimation._subject import individual
+from kinetics.structures._predict_signature import PREDICT_FUNCTION
 
 _table, _cube = types.float64[:, ::1], types.float64[:, :, ::1]
 

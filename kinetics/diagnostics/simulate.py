@@ -106,7 +106,7 @@ def simulate_population(
     Examples
     --------
     >>> import numpy as np, pandas as pd
-    >>> from kinetics.closed_forms import one_compartment
+    >>> from kinetics.structures.closed_forms import one_compartment
     >>> from kinetics.population import Parameter, PopulationModel, proportional
     >>> from kinetics.population.build import population_data
     >>> table = pd.DataFrame({"subject": [1, 1, 2], "time_h": [1.0, 9.0, 5.0], "value": 1.0})

@@ -6,7 +6,6 @@ The vector is flat: population parameters, then each subject's random effects, a
 import numpy as np
 from numba import njit, types
 
-from kinetics._predict_signature import PREDICT_FUNCTION
 from kinetics.estimation._arrays import DESIGN
 from kinetics.estimation._bayes_layout import LAYOUT, WHITENING, add_prior, collect, decode
 from kinetics.estimation._linear import copy_vector
@@ -17,6 +16,7 @@ from kinetics.estimation._whitening_kernels import (
     colour_slopes,
     colour_subject,
 )
+from kinetics.structures._predict_signature import PREDICT_FUNCTION
 
 _HALF_LOG_2PI = 0.9189385332046727
 

@@ -3,7 +3,6 @@
 import numpy as np
 from numba import njit, types
 
-from kinetics._predict_signature import PREDICT_FUNCTION
 from kinetics.estimation._arrays import DESIGN, GRADIENT, POPULATION
 from kinetics.estimation._linear import cholesky, copy_matrix, invert, solve
 from kinetics.estimation._rows import row_terms
@@ -18,6 +17,7 @@ from kinetics.estimation._subject import (
     shifted,
     spread_jacobian,
 )
+from kinetics.structures._predict_signature import PREDICT_FUNCTION
 
 FOCE, FOCEI, LAPLACE = 0, 1, 2
 _STEP = 1e-4  # of transformed parameters, for second derivatives from first ones

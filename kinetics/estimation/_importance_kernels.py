@@ -3,9 +3,9 @@
 import numpy as np
 from numba import njit, types
 
-from kinetics._predict_signature import PREDICT_FUNCTION
 from kinetics.estimation._arrays import DESIGN, GRADIENT, POPULATION
 from kinetics.estimation._marginal_kernels import _integrate_subject
+from kinetics.structures._predict_signature import PREDICT_FUNCTION
 
 _table, _cube = types.float64[:, ::1], types.float64[:, :, ::1]
 

@@ -3,7 +3,6 @@
 import numpy as np
 from numba import njit, types
 
-from kinetics._predict_signature import PREDICT_FUNCTION
 from kinetics.estimation._arrays import DESIGN, GRADIENT, POPULATION
 from kinetics.estimation._conditional_kernels import second_derivatives
 from kinetics.estimation._linear import cholesky, copy_matrix, invert, solve
@@ -16,6 +15,7 @@ from kinetics.estimation._subject import (
     shifted,
     spread_jacobian,
 )
+from kinetics.structures._predict_signature import PREDICT_FUNCTION
 
 _SIGMA_STEP = 1e-5  # relative
 _LOG_2PI = 1.8378770664093453

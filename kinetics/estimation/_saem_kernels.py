@@ -7,7 +7,6 @@ depend on the number of threads.
 import numpy as np
 from numba import njit, types
 
-from kinetics._predict_signature import PREDICT_FUNCTION
 from kinetics.estimation._arrays import DESIGN, POPULATION
 from kinetics.estimation._linear import cholesky, copy_matrix, copy_vector
 from kinetics.estimation._rows import log_normal_cdf, spread
@@ -18,6 +17,7 @@ from kinetics.estimation._subject import (
     quadratic,
     shifted,
 )
+from kinetics.structures._predict_signature import PREDICT_FUNCTION
 
 INDEPENDENT, PRIOR, COMPONENTWISE, WALK = 0, 1, 2, 3
 N_KERNELS = 4

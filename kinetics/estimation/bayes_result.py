@@ -141,10 +141,16 @@ class BayesFit:
         return inference_data(self)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the draws as netCDF, with status, sampler and priors as attributes."""
+        """Write the draws as netCDF, with status, sampler and priors as attributes.
+
+        Needs h5netcdf with h5py, or netCDF4.
+        """
         if self.chains is None:
             raise KineticsError(f"there are no draws to save: {self.status}")
-        self.idata.to_netcdf(os.fspath(path))
+        try:
+            self.idata.to_netcdf(os.fspath(path))
+        except ImportError as error:
+            raise KineticsError(f"netCDF needs h5netcdf with h5py, or netCDF4: {error}") from error
 
     def summary(self) -> str:
         """The posterior as text."""

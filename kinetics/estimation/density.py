@@ -8,11 +8,11 @@ import numpy as np
 from numba.core.types.function_type import CompileResultWAP
 from numba.types import WrapperAddressProtocol
 
-from kinetics._predict_signature import PREDICT
 from kinetics.curves import FloatArray
 from kinetics.estimation._bayes_kernels import log_posterior
 from kinetics.estimation._bayes_layout import Whitening
 from kinetics.estimation.log_posterior import Target
+from kinetics.structures._predict_signature import PREDICT
 
 _HALVINGS = 30
 

@@ -125,7 +125,7 @@ def fit_saem(
     Examples
     --------
     >>> import numpy as np, pandas as pd
-    >>> from kinetics.closed_forms import one_compartment
+    >>> from kinetics.structures.closed_forms import one_compartment
     >>> from kinetics.estimation.saem import fit_saem
     >>> from kinetics.population import Parameter, PopulationModel, proportional
     >>> from kinetics.population.build import population_data

@@ -22,7 +22,7 @@ from kinetics.population.occasions import (
     subject_and_label,
 )
 from kinetics.population.problems import Mask, Problems, absent, numbers
-from kinetics.structure import DOSE_COLUMNS
+from kinetics.structures.structure import DOSE_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,7 @@ def population_data(
         columns are covariates: numbers, constant within an occasion.
     doses : DataFrame, optional
         A row a dose: `subject` and `amount`; optional `occasion` and the columns of
-        `kinetics.structure.DOSE_COLUMNS`, zero by default, or `duration_h` of an infusion. No
+        `kinetics.structures.DOSE_COLUMNS`, zero by default, or `duration_h` of an infusion. No
         rows: no doses. Missing: every occasion has a bolus at time 0 of `amount`, by default 1.
     regions : sequence of str, optional
         Names of the regions in their order; missing: in order of appearance.

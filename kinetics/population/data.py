@@ -47,7 +47,7 @@ class PopulationData:
     dose_start : ndarray of int, shape (n_occasions + 1,)
         Doses of occasion k are rows ``dose_start[k]:dose_start[k + 1]``.
     doses : ndarray, shape (n_doses, 8)
-        Dose table; columns `kinetics.structure.DOSE_COLUMNS`.
+        Dose table; columns `kinetics.structures.DOSE_COLUMNS`.
     """
 
     subjects: tuple[str, ...]

@@ -6,7 +6,7 @@ import numpy as np
 
 from kinetics.population.data import PopulationData
 from kinetics.population.describe import occasion_of
-from kinetics.structure import DOSE_COLUMNS
+from kinetics.structures.structure import DOSE_COLUMNS
 
 _MANY_BELOW = 0.5
 _MOST_NAMED = 10

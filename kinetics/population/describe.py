@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinetics.population.data import IntArray, PopulationData
-from kinetics.structure import DOSE_COLUMNS
+from kinetics.structures.structure import DOSE_COLUMNS
 
 if TYPE_CHECKING:
     import pandas as pd

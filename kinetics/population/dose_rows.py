@@ -7,7 +7,7 @@ import numpy as np
 from kinetics.curves import FloatArray
 from kinetics.population.cells import Cells
 from kinetics.population.problems import Mask, Problems, absent, numbers
-from kinetics.structure import DOSE_COLUMNS, dose_table
+from kinetics.structures.structure import DOSE_COLUMNS, dose_table
 
 _LEGAL = ("subject", "occasion", *DOSE_COLUMNS, "duration_h")
 
@@ -23,7 +23,7 @@ def dose_values(cells: Cells, problems: Problems) -> FloatArray:
     Parameters
     ----------
     cells : Cells
-        Columns of `kinetics.structure.DOSE_COLUMNS`, or `duration_h` in place of `rate`; empty
+        Columns of `kinetics.structures.DOSE_COLUMNS`, or `duration_h` in place of `rate`; empty
         cells and absent columns are 0, except the amount.
     problems : Problems
         Takes what is not legal.

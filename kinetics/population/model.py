@@ -13,7 +13,7 @@ from kinetics.curves import FloatArray
 from kinetics.errors import KineticsError
 from kinetics.population.covariates import CovariateEffect
 from kinetics.population.residual import KINDS, ResidualErrorModel
-from kinetics.structure import Structure
+from kinetics.structures.structure import Structure
 
 TRANSFORMS = ("identity", "log", "logit")
 
@@ -82,7 +82,7 @@ class PopulationModel:
 
     Examples
     --------
-    >>> from kinetics import one_compartment
+    >>> from kinetics.structures import one_compartment
     >>> from kinetics.population import Parameter, PopulationModel, additive
     >>> model = PopulationModel(
     ...     one_compartment(absorption=True),

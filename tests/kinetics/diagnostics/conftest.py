@@ -6,7 +6,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kinetics.closed_forms import one_compartment
 from kinetics.diagnostics import simulate_population
 from kinetics.estimation import fit_population
 from kinetics.population import (
@@ -19,6 +18,7 @@ from kinetics.population import (
     proportional,
 )
 from kinetics.population.build import population_data
+from kinetics.structures.closed_forms import one_compartment
 
 
 def design(n_subjects, times=(1.0, 4.0, 12.0, 24.0), cycles=1, amount=100.0):

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from kinetics.closed_forms import one_compartment
 from kinetics.diagnostics import (
     bootstrap_population,
     profile_likelihood,
@@ -17,7 +16,8 @@ from kinetics.diagnostics import (
 from kinetics.errors import KineticsError
 from kinetics.estimation import fit_population, objective_at
 from kinetics.population import Parameter, PopulationModel, additive, lognormal
-from kinetics.structure import Structure
+from kinetics.structures.closed_forms import one_compartment
+from kinetics.structures.structure import Structure
 
 
 def test_take_subjects_keeps_each_subject(censored_fit):
@@ -120,8 +120,8 @@ def _level_fit(values):
     import pandas as pd
     from numba import njit
 
-    from kinetics._predict_signature import PREDICT
     from kinetics.population.build import population_data
+    from kinetics.structures._predict_signature import PREDICT
 
     def predict(parameter, rows, doses, value, jacobian):
         for i in range(rows.shape[0]):

@@ -8,7 +8,7 @@ from kinetics.diagnostics import simulate_population
 from kinetics.errors import KineticsError
 from kinetics.estimation import fit_population
 from kinetics.population import Parameter, PopulationModel, additive, lognormal
-from kinetics.structure import Structure
+from kinetics.structures.structure import Structure
 
 
 def test_moments_of_a_log_normal_model(make_model, make_design):
@@ -39,7 +39,7 @@ def test_occasions_share_the_subject_but_not_the_cycle(make_design):
 def _identity():
     from numba import njit
 
-    from kinetics._predict_signature import PREDICT
+    from kinetics.structures._predict_signature import PREDICT
 
     def predict(parameter, rows, doses, value, jacobian):
         for i in range(rows.shape[0]):

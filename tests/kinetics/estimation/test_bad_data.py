@@ -9,7 +9,6 @@ import pytest
 from kinetics import KineticsError
 from kinetics.estimation import fit_population
 from kinetics.estimation.objective import METHODS
-from kinetics.formula_structure import formula_structure
 from kinetics.population import (
     Parameter,
     PopulationModel,
@@ -20,6 +19,7 @@ from kinetics.population import (
     power_effect,
     proportional,
 )
+from kinetics.structures.formula_structure import formula_structure
 
 
 def washout(error=None, *, a=8.0, k=0.05, **options):

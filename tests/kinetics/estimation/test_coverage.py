@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from kinetics.estimation import fit_population
-from kinetics.formula_structure import formula_structure
 from kinetics.population import Parameter, PopulationModel, lognormal, population_data
+from kinetics.structures.formula_structure import formula_structure
 
 TIMES = np.array([4.0, 24.0, 72.0, 168.0])
 TRUTH = {"a": 8.0, "l": 0.015, "sd_a": 0.3, "sd_l": 0.3, "lognormal_blood": 0.1}

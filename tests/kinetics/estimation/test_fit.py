@@ -5,9 +5,7 @@ import pandas as pd
 import pytest
 
 from kinetics import KineticsError
-from kinetics.closed_forms import one_compartment
 from kinetics.estimation import fit_population, objective_at
-from kinetics.formula_structure import formula_structure
 from kinetics.population import (
     Parameter,
     PopulationModel,
@@ -18,6 +16,8 @@ from kinetics.population import (
     power_effect,
     proportional,
 )
+from kinetics.structures.closed_forms import one_compartment
+from kinetics.structures.formula_structure import formula_structure
 from tests.kinetics.population.datasets import phenobarbital, theophylline
 
 

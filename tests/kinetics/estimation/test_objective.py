@@ -6,11 +6,9 @@ import pytest
 from scipy.integrate import quad
 
 from kinetics import KineticsError
-from kinetics.closed_forms import one_compartment
 from kinetics.estimation import objective_at
 from kinetics.estimation.objective import METHODS, evaluate, gauss_hermite
 from kinetics.estimation.problem import bind
-from kinetics.formula_structure import formula_structure
 from kinetics.population import (
     Parameter,
     PopulationModel,
@@ -27,6 +25,8 @@ from kinetics.population import (
     power_effect,
     proportional,
 )
+from kinetics.structures.closed_forms import one_compartment
+from kinetics.structures.formula_structure import formula_structure
 from tests.kinetics.population.datasets import phenobarbital, theophylline, wang2007
 
 S = np.sqrt(0.1)

@@ -15,7 +15,7 @@ from kinetics.population.describe import (
     observations_frame,
 )
 from kinetics.population.errors import PopulationDataError, PopulationDataWarning
-from kinetics.structure import DOSE_COLUMNS
+from kinetics.structures.structure import DOSE_COLUMNS
 from tests.kinetics.population.datasets import (
     indomethacin,
     phenobarbital,
