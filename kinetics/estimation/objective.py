@@ -13,6 +13,7 @@ import numpy as np
 from kinetics.curves import FloatArray
 from kinetics.errors import KineticsError
 from kinetics.estimation._arrays import Population
+from kinetics.estimation.levels import Layout
 from kinetics.estimation.problem import Problem
 
 METHODS = ("FO", "FOCE", "FOCEI", "Laplace", "AGQ")
@@ -76,7 +77,8 @@ def evaluate(
     want_gradient : bool
         Whether to differentiate. FO, FOCE, FOCEI and Laplace: implicit differentiation of the
         mode, exact but for finite steps in second derivatives (relative error 1e-8). AGQ: the
-        gradient of the exact likelihood by the same nodes (Fisher's identity).
+        gradient of the exact likelihood by the same nodes (Fisher's identity with the individual
+        parameters as complete data, see `Layout.typical_score`).
     n_nodes : int
         Gauss-Hermite nodes for each random effect (AGQ).
     """
@@ -92,7 +94,7 @@ def evaluate(
     effects = problem.empty_effects() if start is None else start.copy()
     n, m = effects.shape
     hessian, objective = np.zeros((n, m, m)), np.full(n, np.inf)
-    gradient = problem.empty_gradient()
+    gradient, mean = problem.empty_gradient(), np.zeros_like(effects)
     if not finite:
         return Evaluation(objective, np.empty((n, 0)), effects, hessian)
     if method == "FO":
@@ -121,7 +123,7 @@ def evaluate(
                 _conditional(problem, population, 1, False, effects, hessian, objective, gradient)
             for count in np.unique(problem.n_effects):
                 nodes, log_weight = gauss_hermite(int(count), n_nodes)
-                integrate_subjects(
+                mean += integrate_subjects(
                     problem, population, effects, hessian, nodes, log_weight,
                     np.flatnonzero(problem.n_effects == count), want_gradient, objective, gradient,
                 )  # fmt: skip
@@ -132,7 +134,17 @@ def evaluate(
             prior = np.linalg.inv(population.precision)
             gradient.precision[observed] -= prior
         score = problem.vector.chain(x, gradient)
+        if method == "AGQ":
+            layout = _layout(problem)
+            score[:, layout.typical] = layout.typical_score(
+                layout.levels(x), population, mean, gradient.typical
+            )
     return Evaluation(objective, score, effects, hessian)
+
+
+@lru_cache(maxsize=4)
+def _layout(problem: Problem) -> Layout:
+    return Layout(problem)
 
 
 def _conditional(

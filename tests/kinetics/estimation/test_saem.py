@@ -276,13 +276,19 @@ def test_wrong_arguments():
 
 @pytest.mark.slow
 def test_coverage_of_intervals():
-    """90 % intervals of 200 simulated populations hold the truth in 85 to 95 % of cases."""
+    """90 % intervals hold the truth as often as they say, in 100 populations of 120 subjects.
+
+    A share of 100 has a standard error of 3 %: each parameter must be within the 99 % binomial
+    limits of 90 %, and all of them together within 86 and 94 %.
+    """
     cl = Parameter(2.0, sd=0.3, covariates=(power_effect("weight", 70.0, 0.75),))
     model = bolus_model(proportional(0.1), cl=cl, v=Parameter(20.0, sd=0.2))
-    held = {name: 0 for name in model.values}
-    for seed in range(200):
-        data = population_data(simulate(1000 + seed, n=60))
+    n, held = 100, dict.fromkeys(model.values, 0)
+    for seed in range(n):
+        data = population_data(simulate(1000 + seed, n=120))
         table = fit_saem(model, data, rng=rng(seed), n_burn=30, n_smooth=60).to_frame(level=0.9)
         for name, value in model.values.items():
             held[name] += table.loc[name, "lower"] <= value <= table.loc[name, "upper"]
-    assert all(0.85 <= count / 200 <= 0.95 for count in held.values()), held
+    share = {name: count / n for name, count in held.items()}
+    assert all(0.81 <= value <= 0.97 for value in share.values()), share
+    assert 0.86 <= np.mean(list(share.values())) <= 0.94, share
