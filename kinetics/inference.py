@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from kinetics.estimation.chain_checks import Chains
     from kinetics.estimation.density import Density
 
+__all__ = ["fit_bayes"]
+
 SAMPLERS = ("auto", "pymc", "nutpie")
 _MOST_NUMBERS = 20_000_000  # of pointwise log likelihoods: beyond it they are not kept
 

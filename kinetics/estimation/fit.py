@@ -128,8 +128,8 @@ def fit_population(
                 noise=search.noise,
             )
             for x in candidates
-            if np.isfinite(search(x)[0])
         ]  # fmt: skip
+        found = [minimum for minimum in found if np.isfinite(minimum.objective)]
         if not found:
             fit = _unusable(problem, search, first, method)
         else:
@@ -214,7 +214,7 @@ def _finished(
         for _ in range(3):
             inside = ~best.at_bound
             hessian = gradient_hessian(
-                lambda x: search(x)[1], best.x, inside, np.diag(best.hessian)
+                lambda x: search(x)[1], best.x, inside, np.diag(best.hessian), best.gradient
             )
             gain = _newton_gain(hessian, best.gradient[inside])
             if not gain > _MIN_DECREASE:
@@ -225,8 +225,9 @@ def _finished(
                 search, best.x, bounds=bounds, tolerance=tolerance,
                 max_iterations=max_iterations, hessian=whole, noise=search.noise,
             )  # fmt: skip
-        matrix, reason = _covariance(hessian, search(best.x)[2], ~best.at_bound, covariance)
     evaluation = search.evaluate(best.x)
+    if covariance is not None and len(best.x):
+        matrix, reason = _covariance(hessian, evaluation.score, ~best.at_bound, covariance)
     if search.method == "FO":  # FO has no modes of its own: post-hoc estimates
         modes = evaluate(problem, best.x, "FOCEI")
         evaluation = replace(evaluation, effects=modes.effects, hessian=modes.hessian)

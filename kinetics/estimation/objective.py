@@ -12,7 +12,7 @@ import numpy as np
 
 from kinetics.curves import FloatArray
 from kinetics.errors import KineticsError
-from kinetics.estimation._arrays import Population
+from kinetics.estimation._arrays import Gradient, Population
 from kinetics.estimation.levels import Layout
 from kinetics.estimation.problem import Problem
 
@@ -94,45 +94,25 @@ def evaluate(
     effects = problem.empty_effects() if start is None else start.copy()
     n, m = effects.shape
     hessian, objective = np.zeros((n, m, m)), np.full(n, np.inf)
-    gradient, mean = problem.empty_gradient(), np.zeros_like(effects)
+    gradient = problem.empty_gradient()
     if not finite:
         return Evaluation(objective, np.empty((n, 0)), effects, hessian)
     if method == "FO":
-        from kinetics.estimation._marginal_kernels import first_order
-
-        _over_subjects(
-            problem,
-            lambda a, b: first_order(
-                problem.predict,
-                problem.design,
-                population,
-                want_gradient,
-                objective,
-                gradient,
-                a,
-                b,
-            ),
-        )
+        _first_order(problem, population, want_gradient, objective, gradient)
     else:
         _conditional(
             problem, population, _CONDITIONAL.get(method, 2), want_gradient and method != "AGQ",
             effects, hessian, objective, gradient,
         )  # fmt: skip
-        if method == "AGQ":
-            if not np.isfinite(objective).all():  # no positive definite full Hessian
-                _conditional(problem, population, 1, False, effects, hessian, objective, gradient)
-            for count in np.unique(problem.n_effects):
-                nodes, log_weight = gauss_hermite(int(count), n_nodes)
-                mean += integrate_subjects(
-                    problem, population, effects, hessian, nodes, log_weight,
-                    np.flatnonzero(problem.n_effects == count), want_gradient, objective, gradient,
-                )  # fmt: skip
+    if method == "AGQ":
+        mean = _quadrature(
+            problem, population, effects, hessian, n_nodes, want_gradient, objective, gradient
+        )
     score = np.empty((n, 0))
     if want_gradient:
         if problem.model.random:
             observed = np.bincount(problem.subject_of_row(), minlength=n) > 0
-            prior = np.linalg.inv(population.precision)
-            gradient.precision[observed] -= prior
+            gradient.precision[observed] -= np.linalg.inv(population.precision)
         score = problem.vector.chain(x, gradient)
         if method == "AGQ":
             layout = _layout(problem)
@@ -140,6 +120,46 @@ def evaluate(
                 layout.levels(x), population, mean, gradient.typical
             )
     return Evaluation(objective, score, effects, hessian)
+
+
+def _first_order(
+    problem: Problem,
+    population: Population,
+    want_gradient: bool,
+    objective: FloatArray,
+    gradient: Gradient,
+) -> None:
+    from kinetics.estimation._marginal_kernels import first_order
+
+    _over_subjects(
+        problem,
+        lambda a, b: first_order(
+            problem.predict, problem.design, population, want_gradient, objective, gradient, a, b
+        ),
+    )
+
+
+def _quadrature(
+    problem: Problem,
+    population: Population,
+    effects: FloatArray,
+    hessian: FloatArray,
+    n_nodes: int,
+    want_gradient: bool,
+    objective: FloatArray,
+    gradient: Gradient,
+) -> FloatArray:
+    """Integrate every subject by product nodes; posterior means of the effects."""
+    if not np.isfinite(objective).all():  # no positive definite full Hessian
+        _conditional(problem, population, 1, False, effects, hessian, objective, gradient)
+    mean = np.zeros_like(effects)
+    for count in np.unique(problem.n_effects):
+        nodes, log_weight = gauss_hermite(int(count), n_nodes)
+        mean += integrate_subjects(
+            problem, population, effects, hessian, nodes, log_weight,
+            np.flatnonzero(problem.n_effects == count), want_gradient, objective, gradient,
+        )  # fmt: skip
+    return mean
 
 
 @lru_cache(maxsize=4)
@@ -155,7 +175,7 @@ def _conditional(
     effects: FloatArray,
     hessian: FloatArray,
     objective: FloatArray,
-    gradient: object,
+    gradient: Gradient,
 ) -> None:
     from kinetics.estimation._conditional_kernels import conditional
 
@@ -178,7 +198,7 @@ def integrate_subjects(
     which: np.ndarray,
     want_gradient: bool,
     objective: FloatArray,
-    gradient: object,
+    gradient: Gradient,
 ) -> FloatArray:
     """Integrate the likelihood of some subjects, all with as many effects as nodes have columns.
 

@@ -84,6 +84,11 @@ def minimise(
     x = np.clip(start, low, high)
     value, gradient, score = function(x)
     evaluations, converged = 1, False
+    if not np.isfinite(value):
+        nothing = np.eye(len(x))
+        return Minimum(
+            x, value, gradient, nothing, evaluations, converged, (x <= low) | (x >= high)
+        )
     curvature = score_hessian(score) if hessian is None else hessian
     many = len(score) >= 10 * len(x) and hessian is None
     stalled = False

@@ -241,6 +241,7 @@ def _hessian(
         x,
         inside,
         np.diag(score_hessian(at.score)),
+        at.gradient,
     )
 
 

@@ -81,7 +81,7 @@ def approximate(target: Target, start: FloatArray | None = None) -> Approximatio
             return _nowhere(target, w, trouble)
         curvature = np.maximum(np.diag(best.hessian), 1e-6)
         hessian = gradient_hessian(
-            lambda at: marginal(at)[1], w, np.ones(size, dtype=bool), curvature
+            lambda at: marginal(at)[1], w, np.ones(size, dtype=bool), curvature, best.gradient
         )
         covariance = _safe_inverse(0.5 * hessian)
         marginal(w)

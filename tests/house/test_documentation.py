@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ["kinetics", "dosimetry", "radiobio", "foci", "hemadose"]
+PACKAGES = [
+    "kinetics", "kinetics.structures", "kinetics.curve_fits", "kinetics.library",
+    "kinetics.population", "kinetics.estimation", "kinetics.diagnostics", "kinetics.individual",
+    "kinetics.inference", "dosimetry", "radiobio", "foci", "hemadose",
+]  # fmt: skip
 UNITS = (
     "h", "d", "day", "days", "per_h", "mbq", "gbq", "mbq_per_ml", "mbq_h", "gy", "gy_per_h",
     "gy_per_gbq", "gy_per_mbq_h", "gy_kg_per_mbq_h", "per_gy", "g", "kg", "cm", "ml", "l",
@@ -18,11 +22,12 @@ UNITS = (
 DIMENSIONS = re.compile(
     r"(^|_)(time|half_life|weight|height|mass|volume|dose|activity|density|energy|duration|rate)(_|$)"
 )
-# names with such a word that are no number with a unit: curves, methods, indices, logarithms, and
-# the weights and densities of statistics
+# names with such a word that are no number with a unit: curves, methods, indices, logarithms,
+# ratios, the weights and densities of statistics, and NONMEM's RATE in the data's own unit
 FREE = {
     "dose_rate", "dose_rates", "dose_rate_shape", "dose_method", "dose_index", "rate_log_sd",
-    "weight", "log_weight", "log_density",
+    "weight", "log_weight", "log_density", "relative_time", "rate_ratio", "dose_start",
+    "needs_dose", "rate",
 }  # fmt: skip
 
 
