@@ -76,9 +76,10 @@ def evaluate(
         Where the search for each subject's mode begins; zero when missing.
     want_gradient : bool
         Whether to differentiate. FO, FOCE, FOCEI and Laplace: implicit differentiation of the
-        mode, exact but for finite steps in second derivatives (relative error 1e-8). AGQ: the
-        gradient of the exact likelihood by the same nodes (Fisher's identity with the individual
-        parameters as complete data, see `Layout.typical_score`).
+        mode, exact but for finite steps in second derivatives (relative error 1e-8; in third
+        ones under Laplace, 1e-6). AGQ: the gradient of the exact likelihood by the same nodes
+        (Fisher's identity with the individual parameters as complete data, see
+        `Layout.typical_score`).
     n_nodes : int
         Gauss-Hermite nodes for each random effect (AGQ).
     """

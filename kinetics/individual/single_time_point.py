@@ -134,7 +134,7 @@ def haenscheid_tia(
     References
     ----------
     Haenscheid H et al. J Nucl Med 2018;59:75-81, doi:10.2967/jnumed.117.193706.
-    Log-normal effective half-lives: Hou X et al. J Nucl Med 2022;63:484.
+    Log-normal effective half-lives: Hou X et al. J Nucl Med 2021;62:1006-1011.
 
     Examples
     --------

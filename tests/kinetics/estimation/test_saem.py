@@ -75,7 +75,7 @@ def oral_model():
 
 
 def test_theophylline_exact_maximum():
-    # exact maximum likelihood by quadrature: tests/reference/README_saem.md
+    # exact maximum likelihood by quadrature, from first principles
     exact = {
         "ka": np.exp(0.4592), "cl": np.exp(1.0117), "v": np.exp(3.4539),
         "sd_ka": 0.4047**0.5, "sd_cl": 0.0703**0.5, "sd_v": 0.01848**0.5, "additive_blood": 0.6959,

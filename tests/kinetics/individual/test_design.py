@@ -153,7 +153,7 @@ def test_more_samples_are_better_and_exchange_finds_the_best(n):
 
 
 def test_answers_of_the_field():
-    # Hou 2022: about 72 h for DOTATATE, about 48 h for PSMA
+    # Hou 2021: about 72 h for DOTATATE, about 48 h for PSMA
     dotatate = region_model("DOTATATE", "kidneys", decay_per_h=DECAY)
     assert 64 <= when_to_sample(dotatate, TIMES, decay_corrected=False).best_h[0] <= 92
     # release of 177Lu-PSMA-617 from kidneys: Siebinga 2023, Table 2; its spread is ASSUMED
