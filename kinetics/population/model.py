@@ -259,13 +259,10 @@ class PopulationModel:
                 odds = f"log({name}/(1 - {name}){factor}) + {' + '.join(effects)}"
                 lines.append(f"{text}{sign['logit'].format(odds)}")
         for block in self.blocks:
-            scale = ", ".join(f"sd_{name}^2" for name in block)
-            kind = (
-                f"diag({scale})"
-                if len(block) == 1
-                else f"block({scale}; {', '.join(correlation_names(block))})"
-            )
-            lines.append(f"{', '.join('eta_' + n for n in block)} ~ N(0, {kind})")
+            spread = ", ".join(f"sd_{name}^2" for name in block)
+            if len(block) > 1:
+                spread = f"block({spread}; {', '.join(correlation_names(block))})"
+            lines.append(f"{', '.join('eta_' + n for n in block)} ~ N(0, {spread})")
         lines += [f"kappa_{n} ~ N(0, cycle_sd_{n}^2) each occasion" for n in self.varying]
         lines += [f"{region}: {error.equation(region)}" for region, error in self.residual.items()]
         values = ", ".join(
