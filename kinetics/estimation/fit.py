@@ -272,34 +272,60 @@ def _covariance(
 def _notes(
     problem: Problem, best: Minimum, matrix: FloatArray | None, reason: str, wanted: str | None
 ) -> tuple[tuple[str, ...], str]:
+    """Remarks on a fit, and its status: what forbids to trust it, in words."""
     from kinetics.population.data_warnings import data_warnings
 
-    notes = list(data_warnings(problem.data))
-    labels = problem.vector.labels
-    problems = []
+    notes, problems = list(data_warnings(problem.data)), []
     if not best.converged:
         problems.append("not converged: the objective could not be decreased further or the "
                         "iterations were used up")  # fmt: skip
-    own_limits = np.isfinite(problem.vector.bounds())
-    for k in np.flatnonzero(best.at_bound):
-        low = best.gradient[k] > 0
-        side = "lower" if low else "upper"
-        text = f"{labels[k]} ended at its {side} limit and has no standard error"
-        expected = own_limits[k].any() or labels[k].startswith(("cholesky", "cycle_sd_"))
-        (notes if expected and (low or own_limits[k].any()) else problems).append(text)
+    _note_limits(problem, best, notes, problems)
     for name, value in problem.vector.values(best.x).items():
         if name.startswith("corr_") and abs(value) > _HIGHEST_CORRELATION:
             notes.append(f"{name} is {value:.4f}: the random effects cannot be told apart")
+    problems += _undetermined_spread(problem)
     if matrix is not None:
-        logarithms = [k for k, label in enumerate(labels) if _is_logarithm(problem, label)]
-        notes += [
-            f"{labels[k]} is poorly determined: relative standard error above 100 %"
-            for k in logarithms
-            if matrix[k, k] > _POOR_LOG_SE**2
-        ]
-    if wanted is not None and len(best.x) and matrix is None:
+        _note_errors(problem, matrix, notes, problems)
+    elif wanted is not None and len(best.x):
         problems.append(f"no standard errors: {reason}")
     return tuple(notes), "; ".join(problems) or "ok"
+
+
+def _undetermined_spread(problem: Problem) -> list[str]:
+    """What one subject, or one observation a subject, cannot tell."""
+    names = problem.vector.names
+    spreads = [n for n in names if n.startswith("sd_")]
+    errors = [n for n in names if n.rsplit("_", 1)[-1] in problem.vector.regions]
+    most = int(np.bincount(problem.subject_of_row()).max())
+    if spreads and problem.n_subjects == 1:
+        return [f"one subject cannot tell {', '.join(spreads)}: fix them"]
+    if spreads and errors and most == 1:
+        return [
+            f"one observation a subject cannot tell {', '.join(spreads)} from "
+            f"{', '.join(errors)}: fix the one or the other"
+        ]
+    return []
+
+
+def _note_limits(problem: Problem, best: Minimum, notes: list[str], problems: list[str]) -> None:
+    """Parameters at their limits: bad unless a user chose them or nothing varies."""
+    labels, own_limits = problem.vector.labels, np.isfinite(problem.vector.bounds())
+    for k in np.flatnonzero(best.at_bound):
+        low, own = best.gradient[k] > 0, own_limits[k].any()
+        side = "lower" if low else "upper"
+        text = f"{labels[k]} ended at its {side} limit and has no standard error"
+        spread = labels[k].startswith(("cholesky", "cycle_sd_"))
+        (notes if own or (spread and low) else problems).append(text)
+
+
+def _note_errors(
+    problem: Problem, matrix: FloatArray, notes: list[str], problems: list[str]
+) -> None:
+    """Logarithms whose standard error says that the data do not determine them."""
+    for k, label in enumerate(problem.vector.labels):
+        if _is_logarithm(problem, label) and matrix[k, k] > _POOR_LOG_SE**2:
+            text = f"{label} is poorly determined: relative standard error above 100 %"
+            (problems if label in problem.model.parameters else notes).append(text)
 
 
 def _is_logarithm(problem: Problem, label: str) -> bool:
