@@ -15,6 +15,7 @@ from kinetics.estimation.result import PopulationFit
 from kinetics.estimation.uncertainty import COVARIANCES, covariance_of, gradient_hessian
 from kinetics.population.data import PopulationData
 from kinetics.population.model import PopulationModel
+from kinetics.population.residual import KINDS
 
 # Standard deviations of random effects without bounds; times the start value under identity.
 _LEAST_SD, _LARGEST_SD = 1e-3, 100.0
@@ -295,7 +296,12 @@ def _undetermined_spread(problem: Problem) -> list[str]:
     """What one subject, or one observation a subject, cannot tell."""
     names = problem.vector.names
     spreads = [n for n in names if n.startswith("sd_")]
-    errors = [n for n in names if n.rsplit("_", 1)[-1] in problem.vector.regions]
+    errors = [
+        f"{part}_{region}"
+        for region, error in problem.model.residual.items()
+        for part in KINDS[error.kind][1]
+        if f"{part}_{region}" in names
+    ]
     most = int(np.bincount(problem.subject_of_row()).max())
     if spreads and problem.n_subjects == 1:
         return [f"one subject cannot tell {', '.join(spreads)}: fix them"]

@@ -120,12 +120,12 @@ class PublishedModel:
         typical = self.typical(self._complete(covariates), cycle)
         values = {}
         for name, value in typical.items():
-            row, eta = self.parameters[name], np.zeros(())
+            row, eta = self.parameters[name], np.asarray(0.0)
             if rng is not None:
                 variance = sum(
                     math.log1p((cv / 100) ** 2) for cv in (row.iiv_cv_pct, row.iov_cv_pct)
                 )
-                eta = math.sqrt(variance) * rng.standard_normal(n)
+                eta = np.asarray(math.sqrt(variance) * rng.standard_normal(n))
             values[name] = np.asarray(value * np.exp(eta))
         return values
 
