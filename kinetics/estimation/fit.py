@@ -315,12 +315,12 @@ def _undetermined_spread(problem: Problem) -> list[str]:
 
 def _note_limits(problem: Problem, best: Minimum, notes: list[str], problems: list[str]) -> None:
     """Parameters at their limits: bad unless a user chose them or nothing varies."""
-    labels, own_limits = problem.vector.labels, np.isfinite(problem.vector.bounds())
+    vector, own_limits = problem.vector, np.isfinite(problem.vector.bounds())
     for k in np.flatnonzero(best.at_bound):
         low, own = best.gradient[k] > 0, own_limits[k].any()
         side = "lower" if low else "upper"
-        text = f"{labels[k]} ended at its {side} limit and has no standard error"
-        spread = labels[k].startswith(("cholesky", "cycle_sd_"))
+        text = f"{vector.shown[k]} ended at its {side} limit and has no standard error"
+        spread = vector.labels[k].startswith(("cholesky", "cycle_sd_"))
         (notes if own or (spread and low) else problems).append(text)
 
 
@@ -330,7 +330,8 @@ def _note_errors(
     """Logarithms whose standard error says that the data do not determine them."""
     for k, label in enumerate(problem.vector.labels):
         if _is_logarithm(problem, label) and matrix[k, k] > _POOR_LOG_SE**2:
-            text = f"{label} is poorly determined: relative standard error above 100 %"
+            shown = problem.vector.shown[k]
+            text = f"{shown} is poorly determined: relative standard error above 100 %"
             (problems if label in problem.model.parameters else notes).append(text)
 
 

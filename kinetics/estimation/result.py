@@ -119,7 +119,7 @@ class PopulationFit:
         """Correlation of the estimates (on the estimator's scale)."""
         import pandas as pd
 
-        labels = list(self.problem.vector.labels)
+        labels = list(self.problem.vector.shown)
         if self.covariance is None:
             return pd.DataFrame(np.nan, index=labels, columns=labels)
         sd = np.sqrt(np.diag(self.covariance))

@@ -55,6 +55,12 @@ class FreeVector:
         )
 
     @cached_property
+    def shown(self) -> tuple[str, ...]:
+        """Readable name of each element: ``sd_cl``, or ``cholesky v cl`` within a larger block."""
+        single = {f"cholesky {b[0]} {b[0]}": f"sd_{b[0]}" for b in self.model.blocks if len(b) == 1}
+        return tuple(single.get(label, label) for label in self.labels)
+
+    @cached_property
     def column(self) -> Mapping[str, int]:
         """Position of each element by its label."""
         return {label: k for k, label in enumerate(self.labels)}
