@@ -8,7 +8,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import logging
-import os
 import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ import numpy as np
 
 from kinetics.curves import FloatArray
 from kinetics.errors import KineticsError
+from kinetics.estimation.objective import n_cores
 from kinetics.estimation.priors import Prior
 from kinetics.population.data import PopulationData
 from kinetics.population.model import PopulationModel
@@ -142,7 +142,7 @@ def fit_bayes(
         run = _run_nutpie if name == "nutpie" else _run_pymc
         chains = run(
             Density(target, here.whitening), rng, n_draws, n_tune, n_chains,
-            min(cores or _n_cores(), n_chains), target_accept, progress,
+            min(cores or n_cores(), n_chains), target_accept, progress,
         )  # fmt: skip
         fields = posterior_of(target, here, given, name, chains, _MOST_NUMBERS)
         fit = _judged(fields, other_mode(target, here))
@@ -248,10 +248,6 @@ def _check(sampler: str, n_draws: int, n_tune: int, n_chains: int, target_accept
     if sampler == "nutpie" and not installed:
         raise KineticsError("nutpie is not installed: pip install nutpie, or take sampler='pymc'")
     return "nutpie" if installed and sampler != "pymc" else "pymc"
-
-
-def _n_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _run_nutpie(

@@ -240,7 +240,7 @@ def _over_subjects(problem: Problem, run: Callable[[int, int], None]) -> None:
 
 def _over(n_items: int, n_rows: int, run: Callable[[int, int], None]) -> None:
     """Run a kernel that releases the interpreter over items, on all cores where that pays."""
-    n_threads = min(_n_cores(), n_items)
+    n_threads = min(n_cores(), n_items)
     if n_rows < _MANY_ROWS or n_threads < 2:
         run(0, n_items)
         return
@@ -248,10 +248,13 @@ def _over(n_items: int, n_rows: int, run: Callable[[int, int], None]) -> None:
     list(_threads().map(run, edges[:-1], edges[1:]))
 
 
-def _n_cores() -> int:
-    return int(os.environ.get("NUMBA_NUM_THREADS", "0")) or len(os.sched_getaffinity(0))
+def n_cores() -> int:
+    """Cores that may be used: NUMBA_NUM_THREADS, or what the system grants."""
+    chosen = int(os.environ.get("NUMBA_NUM_THREADS", "0"))
+    granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return chosen or granted or 1
 
 
 @lru_cache
 def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(_n_cores())
+    return ThreadPoolExecutor(n_cores())

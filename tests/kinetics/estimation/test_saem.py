@@ -215,7 +215,7 @@ def test_same_numbers_on_one_core_and_two(monkeypatch):
     data = population_data(simulate(8, n=400))
     found = []
     for n_cores in (1, 2):
-        monkeypatch.setattr(objective, "_n_cores", lambda n=n_cores: n)
+        monkeypatch.setattr(objective, "n_cores", lambda n=n_cores: n)
         fit = fit_saem(bolus_model(), data, rng=rng(), n_burn=5, n_smooth=5, covariance=None)
         found.append([fit.objective, *fit.x])
     assert found[0] == found[1]
