@@ -17,7 +17,8 @@ from kinetics.estimation.levels import Layout
 from kinetics.estimation.problem import Problem
 
 METHODS = ("FO", "FOCE", "FOCEI", "Laplace", "AGQ")
-_CONDITIONAL = {"FOCE": 0, "FOCEI": 1, "Laplace": 2}
+# Kernel code of each method; quadrature is centred where Laplace finds the mode.
+_CONDITIONAL = {"FOCE": 0, "FOCEI": 1, "Laplace": 2, "AGQ": 2}
 _MANY_ROWS = 1500  # from here on a second thread pays
 
 
@@ -102,7 +103,7 @@ def evaluate(
         _first_order(problem, population, want_gradient, objective, gradient)
     else:
         _conditional(
-            problem, population, _CONDITIONAL.get(method, 2), want_gradient and method != "AGQ",
+            problem, population, _CONDITIONAL[method], want_gradient and method != "AGQ",
             effects, hessian, objective, gradient,
         )  # fmt: skip
     if method == "AGQ":
@@ -152,7 +153,8 @@ def _quadrature(
 ) -> FloatArray:
     """Integrate every subject by product nodes; posterior means of the effects."""
     if not np.isfinite(objective).all():  # no positive definite full Hessian
-        _conditional(problem, population, 1, False, effects, hessian, objective, gradient)
+        focei = _CONDITIONAL["FOCEI"]
+        _conditional(problem, population, focei, False, effects, hessian, objective, gradient)
     mean = np.zeros_like(effects)
     for count in np.unique(problem.n_effects):
         nodes, log_weight = gauss_hermite(int(count), n_nodes)
