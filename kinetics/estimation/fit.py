@@ -17,6 +17,7 @@ from kinetics.population.data import PopulationData
 from kinetics.population.model import PopulationModel
 from kinetics.population.residual import KINDS
 
+# The limits below are this package's own (ASSUMED), not published ones.
 # Standard deviations of random effects without bounds; times the start value under identity.
 _LEAST_SD, _LARGEST_SD = 1e-3, 100.0
 _LEAST_RESIDUAL = 1e-6  # of the start value
