@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kinetics.cores import n_cores
 from kinetics.curves import FloatArray
 from kinetics.errors import KineticsError
-from kinetics.estimation.objective import n_cores
 from kinetics.estimation.priors import Prior
 from kinetics.population.data import PopulationData
 from kinetics.population.model import PopulationModel

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +18,7 @@ from kinetics.curve_fits.cohort_result import (
 )
 from kinetics.curve_fits.forms import CurveForm, curve_form
 from kinetics.curve_fits.starts import grid_of_starts, log_bounds
+from kinetics.cores import on_all_cores
 from kinetics.curves import FloatArray
 from kinetics.errors import KineticsError
 
@@ -235,11 +234,14 @@ def _run(
     results = (theta, covariance, deviance, log_tia, variance, status)
     many = 1 if p - len(linear) + (len(linear) > 1) <= 2 else _N_BEST
 
-    def fit(span: tuple[int, int]) -> None:
-        fit_range(*span, code, free, linear, decay_per_h, template, log_bounds(form), starts, table,
+    def fit(first: int, stop: int) -> None:
+        fit_range(first, stop, code, free, linear, decay_per_h, template, log_bounds(form), starts, table,
                   times, *samples, held, start is not None, many, *results)  # fmt: skip
 
-    _on_threads(fit, n)
+    if n < _MANY:
+        fit(0, n)
+    else:
+        on_all_cores(n, fit)
     _without_fit(status, theta, covariance, deviance, log_tia, variance)
     tia = np.exp(log_tia)
     _leave_open(form, decay_per_h, status, theta, covariance, variance)
@@ -248,18 +250,6 @@ def _run(
         form, decay_per_h, t, y, s, below, theta, covariance, deviance, tia,
         tia * np.sqrt(variance), status,
     )  # fmt: skip
-
-
-def _on_threads(fit: Any, n: int) -> None:
-    from numba import get_num_threads
-
-    workers = get_num_threads() if n >= _MANY else 1
-    if workers == 1:
-        fit((0, n))
-        return
-    edges = np.linspace(0, n, 4 * workers + 1).astype(int)
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(fit, pairwise(edges)))
 
 
 def _without_fit(status: IntArray, *arrays: FloatArray) -> None:

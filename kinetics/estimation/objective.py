@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 
+from kinetics.cores import on_all_cores
 from kinetics.curves import FloatArray
 from kinetics.errors import KineticsError
 from kinetics.estimation._arrays import Gradient, Population
@@ -241,22 +240,8 @@ def _over_subjects(problem: Problem, run: Callable[[int, int], None]) -> None:
 
 
 def _over(n_items: int, n_rows: int, run: Callable[[int, int], None]) -> None:
-    """Run a kernel that releases the interpreter over items, on all cores where that pays."""
-    n_threads = min(n_cores(), n_items)
-    if n_rows < _MANY_ROWS or n_threads < 2:
+    """Run a kernel over items, on all cores where that pays."""
+    if n_rows < _MANY_ROWS:
         run(0, n_items)
-        return
-    edges = np.linspace(0, n_items, 4 * n_threads + 1).astype(int)
-    list(_threads().map(run, edges[:-1], edges[1:]))
-
-
-def n_cores() -> int:
-    """Cores that may be used: NUMBA_NUM_THREADS, or what the system grants."""
-    chosen = int(os.environ.get("NUMBA_NUM_THREADS", "0"))
-    granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return chosen or granted or 1
-
-
-@lru_cache
-def _threads() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(n_cores())
+    else:
+        on_all_cores(n_items, run)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from kinetics.errors import KineticsError
-from kinetics.estimation import objective
+from kinetics import cores
 from kinetics.estimation.fit import fit_population, objective_at
 from kinetics.estimation.importance import importance_likelihood, t_nodes
 from kinetics.estimation.objective import evaluate
@@ -215,7 +215,7 @@ def test_same_numbers_on_one_core_and_two(monkeypatch):
     data = population_data(simulate(8, n=400))
     found = []
     for n_cores in (1, 2):
-        monkeypatch.setattr(objective, "n_cores", lambda n=n_cores: n)
+        monkeypatch.setattr(cores, "n_cores", lambda n=n_cores: n)
         fit = fit_saem(bolus_model(), data, rng=rng(), n_burn=5, n_smooth=5, covariance=None)
         found.append([fit.objective, *fit.x])
     assert found[0] == found[1]
