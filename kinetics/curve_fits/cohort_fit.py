@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kinetics.cores import on_all_cores
 from kinetics.curve_fits.cohort_result import (
     NONE_QUANTIFIED,
     NOT_POSITIVE,
@@ -18,7 +19,6 @@ from kinetics.curve_fits.cohort_result import (
 )
 from kinetics.curve_fits.forms import CurveForm, curve_form
 from kinetics.curve_fits.starts import grid_of_starts, log_bounds
-from kinetics.cores import on_all_cores
 from kinetics.curves import FloatArray
 from kinetics.errors import KineticsError
 
@@ -235,8 +235,8 @@ def _run(
     many = 1 if p - len(linear) + (len(linear) > 1) <= 2 else _N_BEST
 
     def fit(first: int, stop: int) -> None:
-        fit_range(first, stop, code, free, linear, decay_per_h, template, log_bounds(form), starts, table,
-                  times, *samples, held, start is not None, many, *results)  # fmt: skip
+        fit_range(first, stop, code, free, linear, decay_per_h, template, log_bounds(form), starts,
+                  table, times, *samples, held, start is not None, many, *results)  # fmt: skip
 
     if n < _MANY:
         fit(0, n)
