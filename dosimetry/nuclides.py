@@ -43,8 +43,11 @@ _RADIATIONS = {  # our name: keys of the ICRP 107 files
     "gamma": ("gamma",),
     "x": ("X",),
     "annihilation": ("annihilation",),
+    "delayed_beta": ("betaD",),
+    "neutron": ("neutron",),
+    "fission_fragment": ("fission",),
 }
-_ELECTRONS = ("beta", "conversion_electron", "auger")
+_ELECTRONS = ("beta", "conversion_electron", "auger", "delayed_beta")
 _PHOTONS = ("gamma", "x", "annihilation")
 _NAME = re.compile(r"(?P<symbol>[a-z]{1,2})-?(?P<mass>\d+)(?P<state>[mnpq]?)")
 _MASS_FIRST = (  # 22na is Na-22, not metastable A-22n: the reading without a state comes first
@@ -64,15 +67,20 @@ class Nuclide:
     half_life_h : float
         Physical half-life (h).
     energy_mev : mapping of str to float
-        Mean energy per decay (MeV) by radiation type: ``alpha``, ``alpha_recoil``, ``beta`` (minus
-        and plus), ``conversion_electron``, ``auger``, ``gamma``, ``x``, ``annihilation``. The
-        recoil of the nucleus after an alpha decay stands apart from the alpha energy.
+        Mean energy per decay (MeV) by radiation type. Electrons: ``beta`` (minus and plus),
+        ``conversion_electron``, ``auger`` and ``delayed_beta`` (of the products of spontaneous
+        fission). Photons: ``gamma`` (prompt and delayed ones of fission included), ``x``,
+        ``annihilation``. ``alpha`` and ``alpha_recoil`` (the recoil of the nucleus) stand apart.
+        ``neutron`` and ``fission_fragment``, of the 28 nuclides with spontaneous fission, are in
+        no sum below.
     lines : mapping of str to ndarray, shape (n_lines, 2)
         Discrete emissions by radiation type: energy (MeV) and yield per decay. For ``beta`` these
-        are the branches: mean energy and yield.
+        are the branches: mean energy and yield. For ``delayed_beta``, ``neutron`` and
+        ``fission_fragment`` it is one row: mean energy and number per decay.
     beta_spectrum : ndarray, shape (n, 2)
         Energy (MeV) and number of beta particles per MeV and decay; empty without beta decay.
-        Scaled so that its mean energy per decay equals the one of the branches (`energy_mev`).
+        Delayed betas of fission are in it. Scaled so that its mean energy per decay equals
+        ``energy_mev["beta"] + energy_mev["delayed_beta"]``.
 
     References
     ----------
@@ -93,7 +101,7 @@ class Nuclide:
 
     @property
     def electron_energy_mev(self) -> float:
-        """Mean energy of beta particles, conversion and Auger electrons per decay (MeV)."""
+        """Mean energy of betas, delayed betas, conversion and Auger electrons per decay (MeV)."""
         return sum(self.energy_mev[kind] for kind in _ELECTRONS)
 
     @property
@@ -135,6 +143,18 @@ class Nuclide:
     def photon_lines(self) -> FloatArray:
         """Gamma, x and annihilation photons, shape (n, 2): energy (MeV), yield per decay."""
         return np.concatenate([self.lines[kind] for kind in _PHOTONS])
+
+
+def nuclide_names() -> tuple[str, ...]:
+    """Names of all nuclides of ICRP 107, sorted.
+
+    Examples
+    --------
+    >>> names = nuclide_names()
+    >>> len(names), "Tb-161" in names
+    (1252, True)
+    """
+    return tuple(sorted(_available()))
 
 
 def nuclide(name: str) -> Nuclide:
@@ -208,7 +228,9 @@ def _read(name: str) -> Nuclide:
         half_life_h=float(data["half_life"]) * _HOURS[data["time_unit"]],
         energy_mev=MappingProxyType(energy),
         lines=MappingProxyType(lines),
-        beta_spectrum=_renormalised(_table(emissions["b-spectra"]), energy["beta"]),
+        beta_spectrum=_renormalised(
+            _table(emissions["b-spectra"]), energy["beta"] + energy["delayed_beta"]
+        ),
     )
 
 

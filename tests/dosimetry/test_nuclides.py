@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 from scipy.integrate import trapezoid
 
-from dosimetry import DosimetryError, nuclide
+from dosimetry.errors import DosimetryError
+from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV, nuclide, nuclide_names
 
 REFERENCE = Path(__file__).parents[1] / "reference" / "dosimetry_energy_per_decay.csv"
 ROWS = list(csv.DictReader(REFERENCE.read_text().splitlines()))
 HOURS = {"d": 24.0, "h": 1.0}
+SUMMARY = REFERENCE.with_name("dosimetry_icrp107_summary.csv")
+SUMMARY_ROWS = list(csv.DictReader(SUMMARY.read_text().splitlines()))
 KINDS = ("alpha", "alpha_recoil", "beta", "conversion_electron", "auger", "gamma", "x")
 
 
@@ -103,3 +106,82 @@ def test_arrays_cannot_be_changed():
 
 def test_alpha_emitters_have_no_beta_spectrum():
     assert nuclide("Ra-223").beta_spectrum.shape == (0, 2)
+
+
+# ---- all 1252 nuclides ----
+
+
+def test_there_are_1252_nuclides():
+    names = nuclide_names()
+    assert len(names) == 1252
+    assert list(names) == sorted(set(names))
+
+
+@pytest.mark.parametrize("row", SUMMARY_ROWS, ids=lambda row: row["nuclide"])
+def test_line_sums_equal_the_summary_file_of_icrp_107(row):
+    data = nuclide(row["nuclide"])
+    found = (
+        data.alpha_energy_mev + data.energy_mev["alpha_recoil"],
+        data.electron_energy_mev,
+        data.photon_energy_mev,
+    )
+    keys = ("alpha_with_recoil_mev", "electron_mev", "photon_mev")
+    for value, key in zip(found, keys, strict=True):
+        assert value == pytest.approx(float(row[key]), rel=5e-4, abs=5.1e-5), key
+
+
+def test_every_nuclide_loads_and_is_consistent():
+    for name in nuclide_names():
+        data = nuclide(name)
+        assert 0 < data.half_life_h < np.inf, name
+        assert set(data.energy_mev) == set(data.lines)
+        for kind, lines in data.lines.items():
+            assert lines.shape[1:] == (2,)
+            assert (lines >= 0).all(), (name, kind)
+            assert data.energy_mev[kind] == pytest.approx(float(lines.prod(axis=1).sum()))
+        total = data.alpha_energy_mev + data.electron_energy_mev + data.photon_energy_mev
+        rest = sum(data.energy_mev[k] for k in ("alpha_recoil", "neutron", "fission_fragment"))
+        assert sum(data.energy_mev.values()) == pytest.approx(total + rest)
+
+
+def test_every_beta_spectrum_has_the_mean_energy_of_its_branches():
+    for name in nuclide_names():
+        data = nuclide(name)
+        energy = data.energy_mev["beta"] + data.energy_mev["delayed_beta"]
+        if not len(data.beta_spectrum):
+            assert energy == 0, name
+            continue
+        grid, density = data.beta_spectrum.T
+        assert (np.diff(grid) > 0).all(), name
+        assert trapezoid(grid * density, grid) == pytest.approx(energy, rel=1e-9), name
+        branches = np.concatenate([data.lines["beta"], data.lines["delayed_beta"]])
+        # 2.3 % for N-16, below 0.5 % for all others
+        assert trapezoid(density, grid) == pytest.approx(branches[:, 1].sum(), rel=0.025), name
+
+
+def test_spontaneous_fission_is_kept_apart():
+    californium = nuclide("Cf-252")
+    assert californium.energy_mev["fission_fragment"] == pytest.approx(94.0435 * 0.06184)
+    assert californium.energy_mev["neutron"] == pytest.approx(2.30603 * 0.116414)
+    assert californium.energy_mev["delayed_beta"] == pytest.approx(1.27952 * 0.192239)
+    assert californium.energy_mev["beta"] == 0
+    with_fission = [n for n in nuclide_names() if nuclide(n).energy_mev["fission_fragment"] > 0]
+    assert len(with_fission) == 28
+    assert [n for n in nuclide_names() if nuclide(n).energy_mev["neutron"] > 0] == with_fission
+
+
+def test_positrons_come_with_two_annihilation_photons():
+    for name in nuclide_names():
+        data = nuclide(name)
+        photons = data.lines["annihilation"]
+        if len(photons):
+            assert photons[:, 0] == pytest.approx(0.511, abs=1e-3)
+            assert 0 < photons[:, 1].sum() <= 2 + 1e-3, name
+
+
+def test_delta_is_energy_times_one_constant():
+    for name in ("Ac-225", "Cf-252", "I-131"):
+        data = nuclide(name)
+        assert data.delta_electron_gy_kg_per_mbq_h == pytest.approx(
+            data.electron_energy_mev * GY_KG_PER_MBQ_H_PER_MEV
+        )
