@@ -23,6 +23,7 @@ TASKS = {
     "bi-exponential": ("curve_fits", "bi_exponential_rows"),
     "counts": ("radiobiology", "count_rows"),
     "foci": ("radiobiology", "foci_rows"),
+    "cohort-doses": ("cohort_doses", "cohort_dose_rows"),
     "bayes": ("bayes", "bayes_rows"),
     "cores": ("all_cores", "all_cores_rows"),
     "start": ("start", "start_rows"),

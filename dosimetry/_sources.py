@@ -1,24 +1,79 @@
-"""What blood, marrow and organ dose share: checks of the sources and the cross dose."""
+"""What blood, marrow and organ dose share: checks of the sources, self and cross dose."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from dosimetry.anatomy import REFERENCE_MASS_G, Anatomy
+from dosimetry.chains import DecayChain
 from dosimetry.errors import DosimetryError
-from dosimetry.nuclides import Nuclide
-from dosimetry.s_values import SValue, SValueTable, scaled_self_s_value
+from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV, Nuclide, nuclide
+from dosimetry.s_values import (
+    SValue,
+    SValueTable,
+    s_value_table,
+    scaled_cross_s_value,
+    scaled_self_s_value,
+)
 from kinetics import SumOfExponentials
 
-_SLOWEST_SHARE = 0.95  # of the physical decay; a fitted rate may fall a little short of it
-_CROSS_SOURCES = ("marrow", "kidneys", "liver", "spleen", "trabecular_bone", "cortical_bone")
+FloatArray = npt.NDArray[np.float64]
+Emitter: TypeAlias = Nuclide | DecayChain
+RadiationSource: TypeAlias = str | Nuclide | DecayChain
 Curves = dict[str, SumOfExponentials]
 
+_PARENTS_OF_ALPHA_EMITTERS = ("Pb-211", "Pb-212", "Ra-225")  # emit no alpha particle themselves
+_BLOOD_REGIONS = ("blood", "heart_contents")  # lie in other regions, stay in the S value of RoB
 
-def check_sources(curves: Mapping[str, SumOfExponentials], nuclide: Nuclide) -> None:
+_SLOWEST_SHARE = 0.95  # of the physical decay; a fitted rate may fall a little short of it
+_MOST_IN_BLOOD_MBQ = 1e6  # ASSUMED: no therapy gives 1 TBq, so more is kBq/mL read as MBq/mL
+_MOST_OF_BODY = 2.0  # ASSUMED: blood samples and body counts may disagree by this factor
+
+
+def emitter_of(source: RadiationSource) -> Emitter:
+    """Decay data of a source given by name, as a nuclide or as a chain."""
+    return nuclide(source) if isinstance(source, str) else source
+
+
+def local_s_value(emitter: Emitter) -> SValue:
+    """Dose per decay where charged particles stay in 1 g of tissue (Gy g/(MBq h)), no photons."""
+    energy = emitter.energy_mev
+    alpha = (energy["alpha"] + energy["alpha_recoil"]) * GY_KG_PER_MBQ_H_PER_MEV
+    return SValue(
+        electron=1000 * emitter.delta_electron_gy_kg_per_mbq_h, photon=0.0, alpha=1000 * alpha
+    )
+
+
+def emission_notes(emitter: Emitter) -> tuple[str, ...]:
+    """What is counted of the progeny, in words."""
+    if isinstance(emitter, Nuclide):
+        if emitter.alpha_energy_mev == 0 and emitter.name not in _PARENTS_OF_ALPHA_EMITTERS:
+            return ()
+        return (
+            f"{emitter.name} without its progeny: give decay_chain({emitter.name!r}) to count it",
+        )
+    return (
+        f"ASSUMED: the progeny of {emitter.name} that is retained decays where its parent does, "
+        "and its dose follows the parent's curve",
+        *emitter.assumptions,
+    )
+
+
+def dose_curves(origin: str, activity_mbq: SumOfExponentials, s_value: SValue) -> Curves:
+    """Dose rate (Gy/h) by radiation, keyed ``{origin}_{radiation}``; parts of zero are left out."""
+    parts = {"alpha": s_value.alpha, "electrons": s_value.electron, "photons": s_value.photon}
+    return {
+        f"{origin}_{radiation}": activity_mbq.scaled(part)
+        for radiation, part in parts.items()
+        if np.any(np.asarray(part) != 0)
+    }
+
+
+def check_sources(curves: Mapping[str, SumOfExponentials], emitter: Emitter) -> None:
     """Refuse draws that do not fit together and curves without physical decay."""
     try:
         np.broadcast_shapes(*(curve.shape for curve in curves.values()))
@@ -27,12 +82,35 @@ def check_sources(curves: Mapping[str, SumOfExponentials], nuclide: Nuclide) -> 
         raise DosimetryError(f"the draws of the curves do not fit together: {shapes}") from None
     for name, curve in curves.items():
         rate = np.where(curve.amplitude == 0, np.inf, curve.rate_per_h).min(-1)
-        if np.median(rate) < _SLOWEST_SHARE * nuclide.decay_per_h:
+        if np.median(rate) < _SLOWEST_SHARE * emitter.decay_per_h:
             raise DosimetryError(
                 f"the {name} curve falls at {float(np.median(rate)):.3g} /h, slower than "
-                f"{nuclide.name} decays ({nuclide.decay_per_h:.3g} /h); physical decay must be "
+                f"{emitter.name} decays ({emitter.decay_per_h:.3g} /h); physical decay must be "
                 "inside the rates: call .decayed(nuclide.decay_per_h) on a decay-corrected curve"
             )
+
+
+def check_blood_amount(
+    blood_mbq_per_ml: SumOfExponentials,
+    whole_body_mbq: SumOfExponentials | None,
+    anatomy: Anatomy,
+) -> None:
+    """Refuse a concentration whose activity in all the blood cannot be (kBq read as MBq)."""
+    in_blood = blood_mbq_per_ml.scaled(anatomy.blood_volume_ml())
+    start = float(np.median(in_blood(0.0)))
+    if start > _MOST_IN_BLOOD_MBQ:
+        raise DosimetryError(
+            f"the blood curve means {start:.3g} MBq in all the blood at time zero; it must be in "
+            "MBq/mL: divide kBq/mL by 1000"
+        )
+    if whole_body_mbq is None:
+        return
+    found, body = (float(np.median(c.integral())) for c in (in_blood, whole_body_mbq))
+    if found > _MOST_OF_BODY * body:
+        raise DosimetryError(
+            f"the blood holds more activity than the whole body ({found:.3g} against "
+            f"{body:.3g} MBq h); check the units (MBq/mL, not kBq/mL) and decay correction"
+        )
 
 
 def scaled_all(curves: Mapping[str, SumOfExponentials], factor: npt.ArrayLike) -> Curves:
@@ -46,19 +124,36 @@ def scaled_all(curves: Mapping[str, SumOfExponentials], factor: npt.ArrayLike) -
         ) from None
 
 
-def self_dose(
-    activity_mbq: SumOfExponentials, region: str, table: SValueTable, anatomy: Anatomy
-) -> Curves:
-    """Dose rate (Gy/h) of a region from its own activity, at the patient's mass."""
-    s_value = scaled_self_s_value(
-        table.s_value(region, region),
-        reference_g=REFERENCE_MASS_G[anatomy.sex][region],
-        patient_g=anatomy.mass_g(region),
+def table_for(
+    source: RadiationSource,
+    anatomy: Anatomy,
+    given: SValueTable | None,
+    *,
+    marrow_model: str = "olinda2",
+) -> SValueTable:
+    """The S values of the reference adult, or the user's own if they are for this case."""
+    if given is None:
+        return s_value_table(source, anatomy.sex, marrow_model=marrow_model)
+    name = emitter_of(source).name
+    if (given.nuclide, given.sex) != (name, anatomy.sex):
+        raise DosimetryError(
+            f"the S values given are for {given.nuclide}, {given.sex}; needed are those for "
+            f"{name}, {anatomy.sex}"
+        )
+    return given
+
+
+def self_s_value(region: str, table: SValueTable, anatomy: Anatomy) -> SValue:
+    """S value of a region for its own activity, at the patient's mass."""
+    s_value = table.s_value(region, region)
+    if region not in table.mass_g:
+        raise DosimetryError(
+            f"the S values of {table.source} come without the mass of the {region}, so that they "
+            "cannot be scaled to the patient: give mass_g to the table"
+        )
+    return scaled_self_s_value(
+        s_value, reference_g=table.mass_g[region], patient_g=anatomy.mass_g(region)
     )
-    return {
-        "self_electrons": activity_mbq.scaled(s_value.electron),
-        "self_photons": activity_mbq.scaled(s_value.photon),
-    }
 
 
 def cross_dose(
@@ -69,32 +164,40 @@ def cross_dose(
     anatomy: Anatomy,
     *,
     bone_in_remainder: bool,
+    elsewhere_mbq: Mapping[str, SumOfExponentials] | None = None,
 ) -> tuple[Curves, tuple[str, ...]]:
     """Dose rates (Gy/h) from the other regions and the remainder, and what was assumed.
 
-    `activity_mbq` holds every region given apart, the target's own activity among them.
+    `activity_mbq` holds every region given apart, the target's own activity among them;
+    `elsewhere_mbq` what is no part of the remainder though the table has no S value for it.
     """
-    unknown = sorted(set(activity_mbq) - set(_CROSS_SOURCES))
+    known = [s for t, s in table.values if t == target and s not in ("whole_body", target)]
+    unknown = sorted(set(activity_mbq) - {*known, target})
     if unknown:
         raise DosimetryError(
-            f"no S values for the sources {unknown}; known: {', '.join(_CROSS_SOURCES)} "
-            "(leave tumours in the whole body)"
+            f"no S values for the sources {unknown}; known: {', '.join(known)} "
+            "(leave tumours in the whole body; marrow doses take those in the skeleton as "
+            "metastases)"
         )
-    curves = {
-        source: curve.scaled(table.s_value(target, source).total)
-        for source, curve in activity_mbq.items()
-        if source != target
-    }
+    curves: Curves = {}
+    for source, curve in activity_mbq.items():
+        if source != target:
+            curves |= dose_curves(source, curve, table.s_value(target, source))
     if whole_body_mbq is None:
         return curves, (
             f"no whole-body curve: the remainder of the body is left out, so that the dose to "
             f"{target} is a lower bound",
         )
-    remainder, notes = _remainder_activity(activity_mbq, whole_body_mbq)
-    s_value = _at_weight(
-        table.remainder(target, activity_mbq, bone_in_remainder=bone_in_remainder), anatomy
+    apart = dict(activity_mbq) | dict(elsewhere_mbq or {})
+    remainder, notes = _remainder_activity(apart, whole_body_mbq)
+    regions = [source for source in activity_mbq if source not in _BLOOD_REGIONS]
+    s_value = scaled_cross_s_value(
+        table.remainder(target, regions, bone_in_remainder=bone_in_remainder),
+        reference_weight_kg=table.mass_g["whole_body"] / 1000,
+        patient_weight_kg=anatomy.weight_kg,
+        photon_scaling="body_weight",
     )
-    curves["remainder"] = remainder.scaled(s_value.total)
+    curves |= dose_curves("remainder", remainder, s_value)
     bone = "takes up activity like soft tissue" if bone_in_remainder else "has no uptake"
     return curves, (
         f"ASSUMED: bone mineral {bone}",
@@ -104,10 +207,10 @@ def cross_dose(
     )
 
 
-def _at_weight(s_value: SValue, anatomy: Anatomy) -> SValue:
-    reference_g = REFERENCE_MASS_G[anatomy.sex]["whole_body"]
-    ratio = reference_g / (1000 * anatomy.weight_kg)
-    return SValue(s_value.electron, s_value.photon * ratio ** (2 / 3))
+def whole_body_photon_scale(sex: str, weight_kg: npt.ArrayLike) -> FloatArray:
+    """Photon dose from the body against that of the reference adult, as weight^(-2/3)."""
+    reference_g = REFERENCE_MASS_G[sex]["whole_body"]
+    return np.asarray((reference_g / (1000 * np.asarray(weight_kg))) ** (2 / 3))
 
 
 def _remainder_activity(

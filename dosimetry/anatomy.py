@@ -9,6 +9,11 @@ from types import MappingProxyType
 import numpy as np
 import numpy.typing as npt
 
+from dosimetry.blood_volume import (
+    BLOOD_VOLUME_SOURCES,
+    PHYSICAL_BLOOD_DENSITY_G_PER_ML,
+    blood_volume_ml,
+)
 from dosimetry.errors import DosimetryError
 
 FloatArray = npt.NDArray[np.float64]
@@ -22,6 +27,8 @@ _MASSES_G = {  # ICRP Publication 89 (2002), reference adult (male, female)
     "spleen": (150.0, 130.0),
     "trabecular_bone": (1100.0, 800.0),
     "cortical_bone": (4400.0, 3200.0),
+    "salivary_glands": (85.0, 70.0),
+    "lungs": (1200.0, 950.0),
 }
 SEXES = ("male", "female")
 REFERENCE_MASS_G: Mapping[str, Mapping[str, float]] = MappingProxyType(
@@ -38,7 +45,6 @@ REFERENCE_BLOOD_VOLUME_ML: Mapping[str, float] = MappingProxyType(
 """Blood volume (mL) of the ICRP 89 reference adults."""
 
 _REFERENCE_HEIGHT_CM = {"male": 176.0, "female": 163.0}  # ICRP 89
-_NADLER = {"male": (0.3669, 0.03219, 0.6041), "female": (0.3561, 0.03308, 0.1833)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +60,8 @@ class Anatomy:
     haematocrit : float, optional
         Volume fraction of red cells, between 0 and 1.
     organ_mass_g : mapping of str to array_like, optional
-        Masses measured in the patient (g) by region: kidneys, liver, spleen, marrow. A value may
-        be an array of draws.
+        Masses measured in the patient (g) by region: kidneys, liver, spleen, marrow, blood,
+        salivary_glands, ... A value may be an array of draws.
 
     Raises
     ------
@@ -67,7 +73,7 @@ class Anatomy:
     >>> patient = Anatomy("male", 80.0, 178.0, 0.38, {"kidneys": 340.0})
     >>> float(patient.mass_g("kidneys")), float(patient.mass_g("liver"))
     (340.0, 1800.0)
-    >>> round(patient.blood_volume_ml)
+    >>> round(float(patient.blood_volume_ml()))
     5249
     """
 
@@ -114,23 +120,29 @@ class Anatomy:
         mass = _reference(self.sex, region)
         return (f"ASSUMED: {region} mass of the ICRP 89 reference {self.sex}, {mass:g} g",)
 
-    @property
-    def blood_volume_ml(self) -> float:
-        r"""Blood volume (mL) by height, weight and sex.
+    def blood_volume_ml(self, *, formula: str = "nadler") -> FloatArray:
+        """Blood volume (mL): the patient's where measured, else by a named formula.
 
-        Notes
-        -----
-        Men :math:`0.3669 h^3 + 0.03219 w + 0.6041`, women :math:`0.3561 h^3 + 0.03308 w + 0.1833`
-        litres, with h in metres and w in kilograms.
+        A measured mass of blood (``organ_mass_g["blood"]``) counts first, at 1.06 g/mL.
 
-        References
+        Parameters
         ----------
-        Nadler SB, Hidalgo JH, Bloch T. Prediction of blood volume in normal human adults.
-        Surgery 1962;51:224-232.
+        formula : {"nadler", "lemmens", "bosgra"}
+            See `dosimetry.blood_volume.blood_volume_ml`.
         """
-        cubic, linear, constant = _NADLER[self.sex]
-        height_m = self.height_cm / 100
-        return 1000 * (cubic * height_m**3 + linear * self.weight_kg + constant)
+        if "blood" in self.organ_mass_g:
+            return np.asarray(self.mass_g("blood") / PHYSICAL_BLOOD_DENSITY_G_PER_ML)
+        return np.asarray(
+            blood_volume_ml(
+                self.sex, weight_kg=self.weight_kg, height_cm=self.height_cm, formula=formula
+            )
+        )
+
+    def blood_volume_note(self, *, formula: str = "nadler") -> str:
+        """Where the blood volume comes from, in words."""
+        if "blood" in self.organ_mass_g:
+            return "blood volume measured"
+        return f"ASSUMED: blood volume of {BLOOD_VOLUME_SOURCES[formula]}"
 
 
 def reference_anatomy(sex: str) -> Anatomy:

@@ -1,29 +1,106 @@
-"""Absorbed dose to the blood: its own beta particles and photons from the whole body."""
+"""Absorbed dose to the blood: its own charged particles and photons from the whole body."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from dosimetry._sources import Curves, check_sources, scaled_all
-from dosimetry.anatomy import REFERENCE_MASS_G, Anatomy
+from dosimetry._sources import (
+    RadiationSource,
+    check_blood_amount,
+    check_sources,
+    dose_curves,
+    emission_notes,
+    emitter_of,
+    local_s_value,
+    scaled_all,
+)
+from dosimetry.anatomy import Anatomy
 from dosimetry.errors import DosimetryError
-from dosimetry.nuclides import Nuclide, nuclide
 from dosimetry.results import AbsorbedDose
-from dosimetry.s_values import has_s_values, s_value_table
+from dosimetry.s_values import SValue, s_value_table
 from kinetics import SumOfExponentials
 
 CONVENTIONAL_BLOOD_DENSITY_G_PER_ML = 1.0
 """Density behind the published blood-dose coefficients; the physical value is 1.06 g/mL."""
 
 
-def photon_coefficient(source: str | Nuclide, sex: str) -> float:
+@dataclass(frozen=True)
+class BloodDoseCoefficients:
+    r"""Coefficients of the blood dose per administered activity.
+
+    :math:`D/A_0 = (a_e + a_\alpha)\,\tau_{mL} + c\,w^{-2/3}\,\tau_{WB}`, with the residence time
+    in a millilitre of blood (h/mL) and in the whole body (h) and the weight w in kilograms.
+
+    Attributes
+    ----------
+    electron_gy_ml_per_gbq_h, alpha_gy_ml_per_gbq_h : float
+        Self dose by electrons and by alpha particles with their recoil nuclei.
+    photon_gy_kg23_per_gbq_h : float
+        Photons from the whole body (Gy kg^(2/3)/(GBq h)).
+    """
+
+    electron_gy_ml_per_gbq_h: float
+    alpha_gy_ml_per_gbq_h: float
+    photon_gy_kg23_per_gbq_h: float
+
+
+def blood_dose_coefficients(
+    source: RadiationSource,
+    sex: str,
+    *,
+    blood_density_g_per_ml: float = CONVENTIONAL_BLOOD_DENSITY_G_PER_ML,
+) -> BloodDoseCoefficients:
+    r"""Coefficients of the blood dose, computed from the decay data and the S table.
+
+    Parameters
+    ----------
+    source : str, Nuclide or DecayChain
+        What decays.
+    sex : {"male", "female"}
+        Reference adult behind the photon coefficient.
+    blood_density_g_per_ml : float
+        Density of blood (g/mL).
+
+    Notes
+    -----
+    :math:`a = \Delta/\rho` and :math:`c = S_\gamma(TB \leftarrow TB)\,M^{2/3}`. For I-131 the
+    published pair is 108 and 0.0188 (Lassmann 2008; here 110.65 at 1 g/mL, 104.4 at 1.06 g/mL, and
+    0.01873 for men), for Lu-177 85.3 and 0.00185 (Eberlein 2015; here 85.32 and 0.00185).
+
+    References
+    ----------
+    See `photon_coefficient`.
+
+    Raises
+    ------
+    DosimetryError
+        If the density is not positive or the source is not covered.
+
+    Examples
+    --------
+    >>> found = blood_dose_coefficients("Lu-177", "male")
+    >>> round(found.electron_gy_ml_per_gbq_h, 2), round(found.photon_gy_kg23_per_gbq_h, 5)
+    (85.32, 0.00185)
+    """
+    _require_density(blood_density_g_per_ml)
+    local = local_s_value(emitter_of(source))
+    return BloodDoseCoefficients(
+        electron_gy_ml_per_gbq_h=float(1000 * local.electron / blood_density_g_per_ml),
+        alpha_gy_ml_per_gbq_h=float(1000 * local.alpha / blood_density_g_per_ml),
+        photon_gy_kg23_per_gbq_h=1000 * photon_coefficient(source, sex),
+    )
+
+
+def photon_coefficient(source: RadiationSource, sex: str) -> float:
     r"""Photon dose to the body per time-integrated activity, times weight^(2/3).
 
     Parameters
     ----------
-    source : str or Nuclide
-        A nuclide with S values (Lu-177, I-131).
+    source : str, Nuclide or DecayChain
+        What decays.
     sex : {"male", "female"}
         Reference adult.
 
@@ -34,9 +111,9 @@ def photon_coefficient(source: str | Nuclide, sex: str) -> float:
 
     Notes
     -----
-    :math:`c = (S_{TB \leftarrow TB} - \Delta_e/M) M^{2/3}`, computed here from the S table.
-    Lu-177: 1.85e-6 (men), the value quoted from Eberlein et al. 2015; I-131: 1.873e-5 (men)
-    against the 1.88e-5 quoted from the EANM procedure (both read second-hand).
+    :math:`c = S_\gamma(TB \leftarrow TB) M^{2/3}`, the photon part of the S table. Lu-177: 1.85e-6
+    (men), the value quoted from Eberlein et al. 2015; I-131: 1.873e-5 (men) against the 1.88e-5
+    quoted from the EANM procedure (both read second-hand).
 
     References
     ----------
@@ -51,18 +128,18 @@ def photon_coefficient(source: str | Nuclide, sex: str) -> float:
     >>> round(photon_coefficient("I-131", "male") * 1000, 5)  # Gy kg^(2/3)/(GBq h)
     0.01873
     """
-    name = source if isinstance(source, str) else source.name
-    whole_body = s_value_table(name, sex).s_value("whole_body", "whole_body")
-    weight_kg = REFERENCE_MASS_G[sex]["whole_body"] / 1000
-    return float(whole_body.photon * weight_kg ** (2 / 3))
+    table = s_value_table(source, sex)
+    weight_kg = table.mass_g["whole_body"] / 1000
+    return float(table.s_value("whole_body", "whole_body").photon * weight_kg ** (2 / 3))
 
 
 def whole_blood_from_plasma(
-    plasma_mbq_per_ml: SumOfExponentials, haematocrit: npt.ArrayLike
+    plasma_mbq_per_ml: SumOfExponentials,
+    haematocrit: npt.ArrayLike,
+    *,
+    cell_to_plasma_ratio: npt.ArrayLike = 0.0,
 ) -> SumOfExponentials:
-    r"""Concentration in whole blood from plasma, :math:`C_{blood} = C_{plasma}(1 - Hct)`.
-
-    ASSUMED: the ligand does not enter the cells.
+    r"""Concentration in whole blood from plasma.
 
     Parameters
     ----------
@@ -70,21 +147,32 @@ def whole_blood_from_plasma(
         Concentration in plasma (MBq/mL).
     haematocrit : array_like, broadcast against the draws
         Volume fraction of red cells, between 0 and 1.
+    cell_to_plasma_ratio : array_like, broadcast against the draws
+        Concentration in red cells over that in plasma; 0 (ASSUMED) if the ligand stays outside.
+
+    Notes
+    -----
+    :math:`C_{blood} = C_{plasma}(1 - Hct + k\,Hct)` with the ratio k of cells to plasma.
 
     Raises
     ------
     DosimetryError
-        If the haematocrit is not between 0 and 1.
+        If the haematocrit is not between 0 and 1 or the ratio is negative.
     """
     fraction = np.asarray(haematocrit, dtype=np.float64)
+    ratio = np.asarray(cell_to_plasma_ratio, dtype=np.float64)
     if not ((fraction > 0) & (fraction < 1)).all():
-        raise DosimetryError(f"haematocrit must lie between 0 and 1, got {haematocrit!r}")
-    return plasma_mbq_per_ml.scaled(1 - fraction)
+        raise DosimetryError(
+            f"haematocrit must lie between 0 and 1, got {haematocrit!r}; divide per cent by 100"
+        )
+    if not (np.isfinite(ratio).all() and (ratio >= 0).all()):
+        raise DosimetryError(f"cell_to_plasma_ratio must be >= 0, got {cell_to_plasma_ratio!r}")
+    return plasma_mbq_per_ml.scaled(1 - fraction + ratio * fraction)
 
 
 def blood_dose(
     blood_mbq_per_ml: SumOfExponentials,
-    source: str | Nuclide,
+    source: RadiationSource,
     *,
     anatomy: Anatomy,
     whole_body_mbq: SumOfExponentials | None = None,
@@ -97,8 +185,8 @@ def blood_dose(
     ----------
     blood_mbq_per_ml : SumOfExponentials
         Activity concentration in whole blood (MBq/mL), physical decay inside the rates.
-    source : str or Nuclide
-        Any nuclide of ICRP 107; photons from the body are added where S values exist.
+    source : str, Nuclide or DecayChain
+        What decays; a name stands for the nuclide without its progeny.
     anatomy : Anatomy
         The patient.
     whole_body_mbq : SumOfExponentials, optional
@@ -111,8 +199,8 @@ def blood_dose(
     Returns
     -------
     AbsorbedDose
-        Region and method ``"blood"``; contributions ``self_electrons``, for alpha emitters
-        ``self_alpha`` and ``self_alpha_recoil``, and ``whole_body_photons``.
+        Region and method ``"blood"``; contributions ``self_electrons``, ``self_alpha`` (with the
+        recoil nuclei) and ``whole_body_photons``.
 
     Notes
     -----
@@ -127,7 +215,8 @@ def blood_dose(
     Raises
     ------
     DosimetryError
-        If the curves were decay-corrected or the density is not positive.
+        If the curves were decay-corrected, the concentration is not in MBq/mL, or the density
+        is not positive.
 
     Examples
     --------
@@ -137,59 +226,39 @@ def blood_dose(
     >>> round(float(dose.dose_gy), 3)
     0.322
     """
-    emitter = nuclide(source) if isinstance(source, str) else source
-    if not blood_density_g_per_ml > 0:
-        raise DosimetryError(f"blood density must be positive, got {blood_density_g_per_ml!r}")
+    _require_density(blood_density_g_per_ml)
+    emitter = emitter_of(source)
     given = {"blood": blood_mbq_per_ml}
     if whole_body_mbq is not None:
         given["whole-body"] = whole_body_mbq
     check_sources(given, emitter)
-    curves = _self_curves(blood_mbq_per_ml.scaled(1000 / blood_density_g_per_ml), emitter)
-    photons, notes = _photons(blood_mbq_per_ml, whole_body_mbq, emitter, anatomy)
+    check_blood_amount(blood_mbq_per_ml, whole_body_mbq, anatomy)
+    notes = emission_notes(emitter)
+    if whole_body_mbq is None:
+        whole_body_mbq = blood_mbq_per_ml.scaled(anatomy.blood_volume_ml())
+        notes = (
+            *notes,
+            "no whole-body curve: the activity in the blood stands in for it, so that the photon "
+            f"dose is a lower bound; {anatomy.blood_volume_note()}",
+        )
+    per_gram = blood_mbq_per_ml.scaled(1 / blood_density_g_per_ml)
+    per_mbq = photon_coefficient(source, anatomy.sex) * anatomy.weight_kg ** (-2 / 3)
+    curves = dose_curves("self", per_gram, local_s_value(emitter))
+    curves |= dose_curves("whole_body", whole_body_mbq, SValue(0.0, per_mbq))
     return AbsorbedDose(
         region="blood",
         method="blood",
-        contributions=scaled_all(curves | photons, s_value_factor),
+        contributions=scaled_all(curves, s_value_factor),
         assumptions=(
             f"ASSUMED: blood density {blood_density_g_per_ml:g} g/mL (1.0 is the convention of the "
             "published coefficients, 1.06 the physical value)",
             "charged particles are absorbed within the blood",
+            f"photons of the whole body: S values of {s_value_table(source, anatomy.sex).source}",
             *notes,
         ),
     )
 
 
-def _self_curves(blood_mbq_per_kg: SumOfExponentials, emitter: Nuclide) -> Curves:
-    deltas = {
-        "self_electrons": emitter.delta_electron_gy_kg_per_mbq_h,
-        "self_alpha": emitter.delta_alpha_gy_kg_per_mbq_h,
-        "self_alpha_recoil": emitter.delta_alpha_recoil_gy_kg_per_mbq_h,
-    }
-    return {
-        name: blood_mbq_per_kg.scaled(delta)
-        for name, delta in deltas.items()
-        if delta > 0 or name == "self_electrons"
-    }
-
-
-def _photons(
-    blood_mbq_per_ml: SumOfExponentials,
-    whole_body_mbq: SumOfExponentials | None,
-    emitter: Nuclide,
-    anatomy: Anatomy,
-) -> tuple[Curves, tuple[str, ...]]:
-    """Dose rate by photons from the whole body, and what was assumed."""
-    if not has_s_values(emitter.name):
-        return {}, (
-            f"no S values for {emitter.name}: photons from the body are left out, and progeny "
-            "is not counted",
-        )
-    notes: tuple[str, ...] = ()
-    if whole_body_mbq is None:
-        whole_body_mbq = blood_mbq_per_ml.scaled(anatomy.blood_volume_ml)
-        notes = (
-            "no whole-body curve: the activity in the blood (Nadler 1962 volume) stands in for "
-            "it, so that the photon dose is a lower bound",
-        )
-    per_mbq = photon_coefficient(emitter, anatomy.sex) * anatomy.weight_kg ** (-2 / 3)
-    return {"whole_body_photons": whole_body_mbq.scaled(per_mbq)}, notes
+def _require_density(blood_density_g_per_ml: float) -> None:
+    if not blood_density_g_per_ml > 0:
+        raise DosimetryError(f"blood density must be positive, got {blood_density_g_per_ml!r}")

@@ -3,134 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from dosimetry._sources import check_sources, cross_dose, scaled_all, self_dose
+from dosimetry._marrow import (
+    MarrowSurroundings,
+    marrow_dose,
+    positive_density,
+    with_large_vessels,
+)
+from dosimetry._sources import RadiationSource, check_blood_amount
 from dosimetry.anatomy import Anatomy
 from dosimetry.blood import CONVENTIONAL_BLOOD_DENSITY_G_PER_ML
 from dosimetry.errors import DosimetryError
-from dosimetry.nuclides import FloatArray, Nuclide, nuclide
+from dosimetry.marrow_blood_ratio import MarrowBloodRatio
+from dosimetry.metastases import SkeletalMetastasis
 from dosimetry.results import AbsorbedDose
-from dosimetry.s_values import MARROW_MODEL_NOTES, s_value_table
-from dosimetry.uncertainty import lognormal_factor
+from dosimetry.s_values import SValueTable
 from kinetics import SumOfExponentials
 
-RMBLR_MODELS = ("unity", "sgouros", "measured")
-"""Names of the models of the red-marrow-to-blood ratio."""
-
-RMBLR_CV = 0.25
-"""ASSUMED relative standard deviation of the ratio where none was published."""
-
 MARROW_DENSITY_G_PER_ML = 1.03
-"""ASSUMED density of a marrow volume of interest (red marrow of ICRU Report 46)."""
-
-_EXTRACELLULAR_FRACTION = 0.19  # Sgouros 1993
-
-
-@dataclass(frozen=True, eq=False)
-class MarrowBloodRatio:
-    """Red-marrow-to-blood concentration ratio (RMBLR) of a named model.
-
-    Attributes
-    ----------
-    model : str
-        ``"unity"``, ``"sgouros"`` or ``"measured"``.
-    value : ndarray, shape (n_draws,) or ()
-        Marrow concentration over blood concentration.
-    assumptions : tuple of str
-        What was assumed.
-    """
-
-    model: str
-    value: FloatArray
-    assumptions: tuple[str, ...]
-
-
-def rmblr(
-    model: str,
-    *,
-    haematocrit: float | None = None,
-    value: float | None = None,
-    sd: float | None = None,
-    cv: float = RMBLR_CV,
-    n_draws: int | None = None,
-    rng: np.random.Generator | None = None,
-) -> MarrowBloodRatio:
-    r"""Red-marrow-to-blood ratio of activity concentration.
-
-    Parameters
-    ----------
-    model : {"unity", "sgouros", "measured"}
-        ``unity``: 1, for peptides and PSMA ligands, that do not bind to marrow cells.
-        ``sgouros``: :math:`0.19/(1-Hct)`, for antibodies: the tracer stays in plasma and the
-        extracellular fluid of marrow. ``measured``: `value` with `sd`.
-    haematocrit : float, optional
-        For ``sgouros``.
-    value, sd : float, optional
-        For ``measured``: the ratio and its standard deviation.
-    cv : float
-        Relative standard deviation for the other models (ASSUMED 0.25).
-    n_draws : int, optional
-        Number of log-normal draws; the central value alone if not given.
-    rng : numpy.random.Generator, optional
-        Source of randomness, needed with `n_draws`.
-
-    References
-    ----------
-    Forrer F et al. Eur J Nucl Med Mol Imaging 2009;36:1138 (177Lu-DOTATATE: marrow concentration
-    equals that of blood). Sgouros G. J Nucl Med 1993;34:689-694.
-
-    Raises
-    ------
-    DosimetryError
-        If the model is unknown, or what it needs is missing or out of range.
-
-    Examples
-    --------
-    >>> round(float(rmblr("sgouros", haematocrit=0.47).value), 3)
-    0.358
-    """
-    centre, spread, note = _ratio(model, haematocrit, value, sd, cv)
-    if n_draws is None:
-        return MarrowBloodRatio(model, np.asarray(centre), (note,))
-    if rng is None:
-        raise DosimetryError("draws of the marrow-to-blood ratio need rng")
-    draws = lognormal_factor(centre, spread, n_draws=n_draws, rng=rng)
-    return MarrowBloodRatio(model, draws, (note,))
-
-
-def _ratio(
-    model: str, haematocrit: float | None, value: float | None, sd: float | None, cv: float
-) -> tuple[float, float, str]:
-    """Mean, relative deviation and description of a named ratio."""
-    if model not in RMBLR_MODELS:
-        raise DosimetryError(f"rmblr model must be one of {RMBLR_MODELS}, got {model!r}")
-    if model == "unity":
-        note = f"ASSUMED: marrow concentration equals blood (Forrer 2009), CV {cv:.0%}"
-        return 1.0, cv, note
-    if model == "sgouros":
-        if haematocrit is None or not 0 < haematocrit < 1:
-            raise DosimetryError(f"sgouros needs a haematocrit in (0, 1), got {haematocrit!r}")
-        centre = _EXTRACELLULAR_FRACTION / (1 - haematocrit)
-        note = f"ASSUMED: RMBLR 0.19/(1-Hct) = {centre:.2f} (Sgouros 1993), CV {cv:.0%}"
-        return centre, cv, note
-    if value is None or sd is None or not (value > 0 and sd >= 0):
-        raise DosimetryError(f"measured needs value > 0 and sd >= 0, got {value!r} and {sd!r}")
-    return value, sd / value, f"RMBLR measured: {value:g} +- {sd:g}"
+"""ASSUMED density of red marrow (ICRU Report 46)."""
 
 
 def marrow_dose_blood_method(
     blood_mbq_per_ml: SumOfExponentials,
-    source: str | Nuclide,
+    source: RadiationSource,
     *,
     anatomy: Anatomy,
     ratio: MarrowBloodRatio,
     organ_mbq: Mapping[str, SumOfExponentials] | None = None,
     whole_body_mbq: SumOfExponentials | None = None,
+    metastases: Mapping[str, SkeletalMetastasis] | None = None,
+    large_vessel_volume_ml: npt.ArrayLike | None = None,
     marrow_model: str = "olinda2",
+    s_values: SValueTable | None = None,
     bone_in_remainder: bool = False,
     blood_density_g_per_ml: float = CONVENTIONAL_BLOOD_DENSITY_G_PER_ML,
     s_value_factor: npt.ArrayLike = 1.0,
@@ -141,8 +49,8 @@ def marrow_dose_blood_method(
     ----------
     blood_mbq_per_ml : SumOfExponentials
         Concentration in whole blood (MBq/mL), physical decay inside the rates.
-    source : str or Nuclide
-        Lu-177 or I-131.
+    source : str, Nuclide or DecayChain
+        What decays; a name stands for the nuclide without its progeny.
     anatomy : Anatomy
         The patient.
     ratio : MarrowBloodRatio
@@ -151,8 +59,15 @@ def marrow_dose_blood_method(
         Activity (MBq) of kidneys, liver, spleen (or other sources of the S table).
     whole_body_mbq : SumOfExponentials, optional
         Activity in the whole body (MBq); without it the remainder is left out.
+    metastases : mapping of str to SkeletalMetastasis, optional
+        Metastases in the skeleton by name (``"tumour_<name>"``), inside the whole body.
+    large_vessel_volume_ml : array_like, optional
+        Blood in heart and large vessels (mL) that is a source of its own; without it, this blood
+        is part of the remainder.
     marrow_model : {"olinda2", "icrp133"}
         See `s_value_table`.
+    s_values : SValueTable, optional
+        The user's own S values in place of the shipped ones and their `marrow_model`.
     bone_in_remainder : bool
         Whether bone mineral takes up activity like the rest of the body.
     blood_density_g_per_ml : float
@@ -170,7 +85,7 @@ def marrow_dose_blood_method(
     :math:`D = \tilde{c}_{blood}\,RMBLR\,m/\rho\; S(RM \leftarrow RM) + \sum_i \tilde{A}_i S_i
     + \tilde{A}_{RoB}\,S(RM \leftarrow RoB)` with
     :math:`\tilde{A}_{RoB} = \tilde{A}_{WB} - \tilde{A}_{RM} - \sum_i \tilde{A}_i`. As S scales with
-    1/m, the marrow mass m cancels from the dose by electrons.
+    1/m, the marrow mass m cancels from the dose by charged particles.
 
     References
     ----------
@@ -181,8 +96,8 @@ def marrow_dose_blood_method(
     Raises
     ------
     DosimetryError
-        If a nuclide or region is not covered, a curve was decay-corrected, or the organs hold
-        more than the whole body.
+        If a nuclide or region is not covered, a curve was decay-corrected or is in the wrong
+        unit, or the organs hold more than the whole body.
 
     Examples
     --------
@@ -194,31 +109,40 @@ def marrow_dose_blood_method(
     >>> round(float(dose.dose_gy), 3)
     0.182
     """
-    if not blood_density_g_per_ml > 0:
-        raise DosimetryError(f"blood density must be positive, got {blood_density_g_per_ml!r}")
-    per_gram = blood_mbq_per_ml.scaled(ratio.value).scaled(1 / blood_density_g_per_ml)
-    return _marrow_dose(
-        per_gram,
-        nuclide(source) if isinstance(source, str) else source,
+    density = positive_density("blood", blood_density_g_per_ml)
+    check_blood_amount(blood_mbq_per_ml, whole_body_mbq, anatomy)
+    organs, vessel_notes = with_large_vessels(organ_mbq, blood_mbq_per_ml, large_vessel_volume_ml)
+    around = MarrowSurroundings(
+        anatomy,
+        organs,
+        whole_body_mbq,
+        metastases,
+        marrow_model,
+        s_values,
+        bone_in_remainder,
+        s_value_factor,
+    )
+    return marrow_dose(
+        {"self": blood_mbq_per_ml.scaled(ratio.value).scaled(1 / density)},
+        source,
+        around,
         method="blood",
-        anatomy=anatomy,
-        organ_mbq=organ_mbq or {},
-        whole_body_mbq=whole_body_mbq,
-        marrow_model=marrow_model,
-        bone_in_remainder=bone_in_remainder,
-        s_value_factor=s_value_factor,
-        notes=(*ratio.assumptions, f"ASSUMED: blood density {blood_density_g_per_ml:g} g/mL"),
+        notes=(*ratio.assumptions, f"ASSUMED: blood density {density:g} g/mL", *vessel_notes),
     )
 
 
 def marrow_dose_image_method(
     marrow_mbq_per_ml: SumOfExponentials,
-    source: str | Nuclide,
+    source: RadiationSource,
     *,
     anatomy: Anatomy,
+    recovery: npt.ArrayLike = 1.0,
+    red_marrow_fraction: npt.ArrayLike = 1.0,
     organ_mbq: Mapping[str, SumOfExponentials] | None = None,
     whole_body_mbq: SumOfExponentials | None = None,
+    metastases: Mapping[str, SkeletalMetastasis] | None = None,
     marrow_model: str = "olinda2",
+    s_values: SValueTable | None = None,
     bone_in_remainder: bool = False,
     marrow_density_g_per_ml: float = MARROW_DENSITY_G_PER_ML,
     s_value_factor: npt.ArrayLike = 1.0,
@@ -228,11 +152,23 @@ def marrow_dose_image_method(
     Parameters
     ----------
     marrow_mbq_per_ml : SumOfExponentials
-        Concentration in the volume of interest (MBq/mL), recovery corrected, physical decay
+        Concentration in the volume of interest (MBq/mL; L2 to L4 or any other), physical decay
         inside the rates.
+    recovery : array_like, broadcast against the draws
+        Recovery coefficient by which the concentration is divided: 0.78 was measured for an
+        80 mL insert in place of L2 to L4 (EJNMMI Res 2018;8:100). Draws carry its uncertainty
+        (see `lognormal_factor`); 1 if the image is corrected already.
+    red_marrow_fraction : array_like, broadcast against the draws
+        Volume share of red marrow in the volume of interest, where all its activity is taken to
+        lie: see `red_marrow_fraction`. With 1 the whole volume counts as red marrow.
+    organ_mbq : mapping of str to SumOfExponentials, optional
+        As in `marrow_dose_blood_method`; the blood of heart and large vessels as
+        ``"heart_contents"``.
     marrow_density_g_per_ml : float
-        Density of the marrow (ASSUMED 1.03 g/mL).
-    source, anatomy, organ_mbq, whole_body_mbq, marrow_model, bone_in_remainder, s_value_factor
+        Density of red marrow (ASSUMED 1.03 g/mL).
+    source, anatomy, whole_body_mbq, metastases, marrow_model, s_values, bone_in_remainder
+        As in `marrow_dose_blood_method`.
+    s_value_factor : array_like, broadcast against the draws
         As in `marrow_dose_blood_method`.
 
     Returns
@@ -242,69 +178,130 @@ def marrow_dose_image_method(
 
     Notes
     -----
-    As `marrow_dose_blood_method` with the concentration in marrow taken from the image; ASSUMED
-    to hold for all red marrow.
+    As `marrow_dose_blood_method` with the concentration in red marrow
+    :math:`C_{VOI}/(R\,f_{RM})`, ASSUMED to hold for all red marrow.
 
     Raises
     ------
     DosimetryError
-        As `marrow_dose_blood_method`.
+        As `marrow_dose_blood_method`, or if recovery or fraction are out of range.
     """
-    if not marrow_density_g_per_ml > 0:
-        raise DosimetryError(f"marrow density must be positive, got {marrow_density_g_per_ml!r}")
-    return _marrow_dose(
-        marrow_mbq_per_ml.scaled(1 / marrow_density_g_per_ml),
-        nuclide(source) if isinstance(source, str) else source,
-        method="image",
-        anatomy=anatomy,
-        organ_mbq=organ_mbq or {},
-        whole_body_mbq=whole_body_mbq,
-        marrow_model=marrow_model,
-        bone_in_remainder=bone_in_remainder,
-        s_value_factor=s_value_factor,
-        notes=(
-            "ASSUMED: the volume of interest stands for all red marrow",
-            f"ASSUMED: marrow density {marrow_density_g_per_ml:g} g/mL",
-        ),
-    )
-
-
-def _marrow_dose(
-    marrow_mbq_per_g: SumOfExponentials,
-    emitter: Nuclide,
-    *,
-    method: str,
-    anatomy: Anatomy,
-    organ_mbq: Mapping[str, SumOfExponentials],
-    whole_body_mbq: SumOfExponentials | None,
-    marrow_model: str,
-    bone_in_remainder: bool,
-    s_value_factor: npt.ArrayLike,
-    notes: tuple[str, ...],
-) -> AbsorbedDose:
-    table = s_value_table(emitter.name, anatomy.sex, marrow_model=marrow_model)
-    if "marrow" in organ_mbq:
-        raise DosimetryError("organ_mbq holds the other regions; marrow is the first argument")
-    whole_body = {} if whole_body_mbq is None else {"whole-body": whole_body_mbq}
-    check_sources({"marrow": marrow_mbq_per_g} | dict(organ_mbq) | whole_body, emitter)
-    activity_mbq = marrow_mbq_per_g.scaled(anatomy.mass_g("marrow"))
-    cross, cross_notes = cross_dose(
-        "marrow",
-        dict(organ_mbq) | {"marrow": activity_mbq},
-        whole_body_mbq,
-        table,
+    density = positive_density("marrow", marrow_density_g_per_ml)
+    curve, notes = in_red_marrow(marrow_mbq_per_ml, recovery, red_marrow_fraction)
+    around = MarrowSurroundings(
         anatomy,
-        bone_in_remainder=bone_in_remainder,
+        organ_mbq,
+        whole_body_mbq,
+        metastases,
+        marrow_model,
+        s_values,
+        bone_in_remainder,
+        s_value_factor,
     )
-    curves = self_dose(activity_mbq, "marrow", table, anatomy) | cross
-    return AbsorbedDose(
-        region="marrow",
-        method=method,
-        contributions=scaled_all(curves, s_value_factor),
-        assumptions=(
-            *notes,
-            MARROW_MODEL_NOTES[marrow_model],
-            *anatomy.mass_assumption("marrow"),
-            *cross_notes,
-        ),
+    return marrow_dose(
+        {"self": curve.scaled(1 / density)},
+        source,
+        around,
+        method="image",
+        notes=(*notes, f"ASSUMED: marrow density {density:g} g/mL"),
     )
+
+
+def in_red_marrow(
+    voi_mbq_per_ml: SumOfExponentials, recovery: npt.ArrayLike, fraction: npt.ArrayLike
+) -> tuple[SumOfExponentials, tuple[str, ...]]:
+    """Concentration in red marrow from that of a volume of interest, and what was assumed."""
+    recovered = _mean_within("recovery", recovery, most=1.5)
+    marrow = _mean_within("red_marrow_fraction", fraction, most=1.0)
+    curve = voi_mbq_per_ml.scaled(1 / recovered).scaled(1 / marrow)
+    return curve, (
+        "ASSUMED: the volume of interest stands for all red marrow",
+        f"recovery coefficient {recovered.mean():.3g}; ASSUMED: all activity of the volume of "
+        f"interest lies in red marrow, {marrow.mean():.3g} of its volume",
+    )
+
+
+def red_marrow_fraction(
+    *, marrow_space_fraction: npt.ArrayLike, cellularity: npt.ArrayLike
+) -> npt.NDArray[np.float64]:
+    """Volume share of red marrow in a volume of spongiosa.
+
+    Parameters
+    ----------
+    marrow_space_fraction : array_like
+        Share of the marrow space in the volume of interest (the rest is bone mineral), 0 to 1.
+    cellularity : array_like
+        Share of red (not fatty) marrow in the marrow space, 0 to 1.
+
+    Raises
+    ------
+    DosimetryError
+        If a share is not between 0 and 1.
+
+    Examples
+    --------
+    >>> round(float(red_marrow_fraction(marrow_space_fraction=0.85, cellularity=0.7)), 3)
+    0.595
+    """
+    space = _mean_within("marrow_space_fraction", marrow_space_fraction, most=1.0)
+    red = _mean_within("cellularity", cellularity, most=1.0)
+    return np.asarray(space * red)
+
+
+def red_marrow_fraction_of_share(
+    marrow_share: npt.ArrayLike,
+    *,
+    voi_volume_ml: npt.ArrayLike,
+    anatomy: Anatomy,
+    marrow_density_g_per_ml: float = MARROW_DENSITY_G_PER_ML,
+) -> npt.NDArray[np.float64]:
+    r"""Volume share of red marrow in a volume of interest that holds a known share of all marrow.
+
+    The dose of `marrow_dose_image_method` is then that of the activity in the volume of interest
+    divided by `marrow_share`, in all red marrow of the patient.
+
+    Parameters
+    ----------
+    marrow_share : array_like
+        Share of the body's red marrow that lies in the volume of interest, 0 to 1.
+    voi_volume_ml : array_like
+        Its volume (mL).
+    anatomy : Anatomy
+        The patient, for the mass of all red marrow.
+    marrow_density_g_per_ml : float
+        Density of red marrow.
+
+    Notes
+    -----
+    :math:`f_{RM} = s\,m_{RM}/(\rho V)`.
+
+    Raises
+    ------
+    DosimetryError
+        If more red marrow would lie in the volume than fits.
+
+    Examples
+    --------
+    >>> from dosimetry import reference_anatomy
+    >>> man = reference_anatomy("male")
+    >>> round(float(red_marrow_fraction_of_share(0.067, voi_volume_ml=130.0, anatomy=man)), 3)
+    0.585
+    """
+    share = _mean_within("marrow_share", marrow_share, most=1.0)
+    volume = np.asarray(voi_volume_ml, dtype=np.float64)
+    if not (np.isfinite(volume).all() and (volume > 0).all()):
+        raise DosimetryError(f"voi_volume_ml must be positive, got {voi_volume_ml!r}")
+    density = positive_density("marrow", marrow_density_g_per_ml)
+    return _mean_within(
+        "red marrow in the volume of interest, as a share of it,",
+        share * anatomy.mass_g("marrow") / (density * volume),
+        most=1.0,
+    )
+
+
+def _mean_within(name: str, value: npt.ArrayLike, *, most: float) -> npt.NDArray[np.float64]:
+    """Positive values whose mean is not above `most` (single draws may be)."""
+    values = np.asarray(value, dtype=np.float64)
+    if not (np.isfinite(values).all() and (values > 0).all() and values.mean() <= most):
+        raise DosimetryError(f"{name} must lie in 0 to {most:g}, got {value!r}")
+    return values

@@ -1,33 +1,48 @@
-"""Absorbed dose to kidneys, liver, spleen and tumours."""
+"""Absorbed dose to kidneys, liver, spleen, salivary glands and tumours."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
 import numpy.typing as npt
 
-from dosimetry._sources import check_sources, cross_dose, scaled_all, self_dose
+from dosimetry._sources import (
+    RadiationSource,
+    check_sources,
+    cross_dose,
+    dose_curves,
+    emission_notes,
+    emitter_of,
+    scaled_all,
+    self_s_value,
+    table_for,
+)
 from dosimetry.anatomy import Anatomy
 from dosimetry.errors import DosimetryError
-from dosimetry.nuclides import Nuclide, nuclide
 from dosimetry.results import AbsorbedDose
-from dosimetry.s_values import s_value_table
-from dosimetry.spheres import SOFT_TISSUE_DENSITY_G_PER_ML, sphere_s_value
+from dosimetry.s_values import SValueTable
+from dosimetry.spheres import (
+    SOFT_TISSUE_DENSITY_G_PER_ML,
+    SPHERE_ASSUMPTIONS,
+    sphere_s_value,
+)
 from kinetics import SumOfExponentials
 
 SOLID_ORGANS = ("kidneys", "liver", "spleen")
-"""Organs that `organ_dose` covers."""
+"""Organs whose activity is part of a study; `organ_dose` covers all organs of the S table."""
+
+_NO_ORGANS = ("marrow", "whole_body", "osteogenic_cells", "blood")  # targets with another way
 
 
 def organ_dose(
     region: str,
     activity_mbq: SumOfExponentials,
-    source: str | Nuclide,
+    source: RadiationSource,
     *,
     anatomy: Anatomy,
     other_mbq: Mapping[str, SumOfExponentials] | None = None,
     whole_body_mbq: SumOfExponentials | None = None,
+    s_values: SValueTable | None = None,
     bone_in_remainder: bool = False,
     s_value_factor: npt.ArrayLike = 1.0,
 ) -> AbsorbedDose:
@@ -35,19 +50,21 @@ def organ_dose(
 
     Parameters
     ----------
-    region : {"kidneys", "liver", "spleen"}
-        The organ; kidneys means both.
+    region : {"kidneys", "liver", "spleen", "salivary_glands", "lungs"}
+        The organ; kidneys means both, salivary_glands all large ones together.
     activity_mbq : SumOfExponentials
         Activity in the organ (MBq), physical decay inside the rates.
-    source : str or Nuclide
-        Lu-177 or I-131.
+    source : str, Nuclide or DecayChain
+        What decays; a name stands for the nuclide without its progeny.
     anatomy : Anatomy
         The patient; the mass of the organ scales the self-dose.
     other_mbq : mapping of str to SumOfExponentials, optional
-        Activity (MBq) of other regions: kidneys, liver, spleen, marrow. The organ itself may be
-        among them and is skipped.
+        Activity (MBq) of other regions: kidneys, liver, spleen, marrow or any other source of
+        the S table. The organ itself may be among them and is skipped.
     whole_body_mbq : SumOfExponentials, optional
         Activity in the whole body (MBq); without it the remainder is left out.
+    s_values : SValueTable, optional
+        The user's own S values in place of the shipped ones.
     bone_in_remainder : bool
         Whether bone mineral takes up activity like the rest of the body.
     s_value_factor : array_like, broadcast against the draws
@@ -56,13 +73,13 @@ def organ_dose(
     Returns
     -------
     AbsorbedDose
-        Method ``"image"``; contributions ``self_electrons``, ``self_photons``, one for each
-        other region, and ``remainder``.
+        Method ``"image"``; contributions by radiation of the organ itself (``self``), of each
+        other region and of the remainder.
 
     Notes
     -----
     :math:`D = \tilde{A} (S_e\, m_{ref}/m + S_\gamma (m_{ref}/m)^{2/3})
-    + \sum_i \tilde{A}_i S_i + \tilde{A}_{RoB} S_{RoB}`.
+    + \sum_i \tilde{A}_i S_i + \tilde{A}_{RoB} S_{RoB}`; alpha particles scale like electrons.
 
     Raises
     ------
@@ -78,28 +95,37 @@ def organ_dose(
     >>> round(float(dose.dose_gy), 2)
     2.42
     """
-    if region not in SOLID_ORGANS:
-        raise DosimetryError(f"region must be one of {SOLID_ORGANS}, got {region!r}")
-    emitter = nuclide(source) if isinstance(source, str) else source
-    table = s_value_table(emitter.name, anatomy.sex)
+    emitter = emitter_of(source)
+    table = table_for(source, anatomy, s_values)
+    organs = [t for t, s in table.values if t == s and t not in _NO_ORGANS]
+    if region not in organs:
+        raise DosimetryError(
+            f"region must be one of {', '.join(organs)}, got {region!r}; marrow, blood and tumours "
+            "have functions of their own"
+        )
     regions = dict(other_mbq or {}) | {region: activity_mbq}
     whole_body = {} if whole_body_mbq is None else {"whole-body": whole_body_mbq}
     check_sources(regions | whole_body, emitter)
+    curves = dose_curves("self", activity_mbq, self_s_value(region, table, anatomy))
     cross, notes = cross_dose(
         region, regions, whole_body_mbq, table, anatomy, bone_in_remainder=bone_in_remainder
     )
-    curves = self_dose(activity_mbq, region, table, anatomy) | cross
     return AbsorbedDose(
         region=region,
         method="image",
-        contributions=scaled_all(curves, s_value_factor),
-        assumptions=(*anatomy.mass_assumption(region), *notes),
+        contributions=scaled_all(curves | cross, s_value_factor),
+        assumptions=(
+            *anatomy.mass_assumption(region),
+            *emission_notes(emitter),
+            *table.assumptions,
+            *notes,
+        ),
     )
 
 
 def tumour_dose(
     activity_mbq: SumOfExponentials,
-    source: str | Nuclide,
+    source: RadiationSource,
     *,
     mass_g: npt.ArrayLike,
     region: str = "tumour",
@@ -112,8 +138,8 @@ def tumour_dose(
     ----------
     activity_mbq : SumOfExponentials
         Activity in the tumour (MBq), physical decay inside the rates.
-    source : str or Nuclide
-        Any beta or photon emitter of ICRP 107.
+    source : str, Nuclide or DecayChain
+        What decays; a name stands for the nuclide without its progeny.
     mass_g : array_like, broadcast against the draws
         Mass of the tumour (g).
     region : str
@@ -126,33 +152,34 @@ def tumour_dose(
     Returns
     -------
     AbsorbedDose
-        Method ``"image"``; contributions ``self_electrons`` and ``self_photons``.
+        Method ``"image"``; contributions ``self_electrons``, ``self_photons`` and, for alpha
+        emitters, ``self_alpha``.
 
     Raises
     ------
     DosimetryError
-        If the mass is not positive, the nuclide emits alpha particles, or the curve was
+        If the region is not named as a tumour, the mass is not positive, or the curve was
         decay-corrected.
 
     Examples
     --------
     >>> curve = SumOfExponentials(amplitude=[50.0], rate_per_h=[0.012])
-    >>> round(float(tumour_dose(curve, "Lu-177", mass_g=20.0).dose_gy), 1)
-    17.7
+    >>> round(float(tumour_dose(curve, "Lu-177", mass_g=20.0).dose_gy))
+    18
     """
-    emitter = nuclide(source) if isinstance(source, str) else source
+    if region != "tumour" and not region.startswith("tumour_"):
+        raise DosimetryError(f"a tumour is named 'tumour' or 'tumour_<name>', got {region!r}")
+    emitter = emitter_of(source)
     check_sources({region: activity_mbq}, emitter)
-    s_value = sphere_s_value(emitter, mass_g=mass_g, density_g_per_ml=density_g_per_ml)
-    curves = {
-        "self_electrons": activity_mbq.scaled(np.asarray(s_value.electron)),
-        "self_photons": activity_mbq.scaled(np.asarray(s_value.photon)),
-    }
+    s_value = sphere_s_value(source, mass_g=mass_g, density_g_per_ml=density_g_per_ml)
     return AbsorbedDose(
         region=region,
         method="image",
-        contributions=scaled_all(curves, s_value_factor),
+        contributions=scaled_all(dose_curves("self", activity_mbq, s_value), s_value_factor),
         assumptions=(
             f"ASSUMED: the tumour is a sphere of {density_g_per_ml:g} g/mL with activity spread "
             "evenly; dose from other regions is left out",
+            *SPHERE_ASSUMPTIONS,
+            *emission_notes(emitter),
         ),
     )

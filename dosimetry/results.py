@@ -1,4 +1,4 @@
-"""The absorbed dose of a region, by contribution and with its draws."""
+"""The absorbed dose of a region, by origin and radiation and with its draws."""
 
 from __future__ import annotations
 
@@ -20,6 +20,12 @@ if TYPE_CHECKING:
 
 FloatArray = npt.NDArray[np.float64]
 
+RADIATIONS = ("alpha", "electrons", "photons")
+"""Radiation types of a dose; alpha includes the recoil nuclei."""
+
+UNSPECIFIED = "unspecified"
+"""Radiation of a contribution whose name does not end in one of `RADIATIONS`."""
+
 
 @dataclass(frozen=True, eq=False)
 class AbsorbedDose:
@@ -33,8 +39,10 @@ class AbsorbedDose:
         How the activity was found: ``"blood"``, ``"image"``, ... Doses of different methods
         are not to be pooled (see `require_same_method`).
     contributions : mapping of str to SumOfExponentials
-        Dose rate (Gy/h) by origin, such as ``self_electrons`` or ``remainder``; leading axes
-        are draws. A remainder may be negative in single draws.
+        Dose rate (Gy/h) by origin and radiation, keyed ``{origin}_{radiation}``: the origin is
+        ``self``, a source region or ``remainder``, the radiation one of `RADIATIONS`. Parts
+        that are zero are left out. Leading axes are draws. A remainder may be negative in single
+        draws.
     assumptions : tuple of str
         What was assumed, in words.
     """
@@ -48,6 +56,7 @@ class AbsorbedDose:
         if not self.contributions:
             raise DosimetryError(f"the dose to {self.region} needs at least one contribution")
         object.__setattr__(self, "contributions", MappingProxyType(dict(self.contributions)))
+        object.__setattr__(self, "assumptions", tuple(dict.fromkeys(self.assumptions)))
 
     @property
     def dose_rate(self) -> SumOfExponentials:
@@ -59,13 +68,21 @@ class AbsorbedDose:
         """Absorbed dose to complete decay (Gy), shape of the draws."""
         return self.dose_rate.integral()
 
+    def dose_until_gy(self, time_h: npt.ArrayLike) -> FloatArray:
+        """Absorbed dose from the administration to each time (Gy), shape (draws, times)."""
+        return self.dose_rate.cumulative(time_h)
+
     def contribution_gy(self) -> dict[str, FloatArray]:
         """Absorbed dose by contribution (Gy), each of the shape of the draws."""
-        shape = self.dose_rate.shape
-        return {
-            name: np.broadcast_to(curve.integral(), shape)
-            for name, curve in self.contributions.items()
-        }
+        return integrals(self.contributions)
+
+    def by_radiation(self) -> dict[str, FloatArray]:
+        """Absorbed dose by radiation type (Gy), each of the shape of the draws."""
+        return _summed(self.contribution_gy(), 1)
+
+    def by_origin(self) -> dict[str, FloatArray]:
+        """Absorbed dose by origin (Gy), each of the shape of the draws."""
+        return _summed(self.contribution_gy(), 0)
 
     def to_frame(self) -> pd.DataFrame:
         """Table of the contributions and the total.
@@ -73,19 +90,42 @@ class AbsorbedDose:
         Returns
         -------
         pandas.DataFrame
-            Columns ``contribution``, ``mean_gy``, ``sd_gy``, ``q05_gy``, ``q50_gy``, ``q95_gy``;
-            the spread is over the draws (zero for a single curve).
+            Columns ``contribution``, ``origin``, ``radiation``, ``mean_gy``, ``sd_gy``,
+            ``q05_gy``, ``q50_gy``, ``q95_gy``; the spread is over the draws (zero for a single
+            curve).
         """
-        import pandas as pd
+        return contribution_frame(self.contribution_gy() | {"total": self.dose_gy}, "gy")
 
-        doses = self.contribution_gy() | {"total": self.dose_gy}
-        return pd.DataFrame(
-            [
-                (name, dose.mean(), dose.std(), *np.quantile(dose, (0.05, 0.5, 0.95)))
-                for name, dose in doses.items()
-            ],
-            columns=["contribution", "mean_gy", "sd_gy", "q05_gy", "q50_gy", "q95_gy"],
-        )
+
+def split_contribution(name: str) -> tuple[str, str]:
+    """Origin and radiation of a contribution's name.
+
+    Examples
+    --------
+    >>> split_contribution("whole_body_photons"), split_contribution("clinic")
+    (('whole_body', 'photons'), ('clinic', 'unspecified'))
+    """
+    origin, _, radiation = name.rpartition("_")
+    return (origin, radiation) if origin and radiation in RADIATIONS else (name, UNSPECIFIED)
+
+
+def integrals(contributions: Mapping[str, SumOfExponentials]) -> dict[str, FloatArray]:
+    """Integral of every curve to complete decay, all broadcast to one shape of draws."""
+    shape = np.broadcast_shapes(*(curve.shape for curve in contributions.values()))
+    return {name: np.broadcast_to(curve.integral(), shape) for name, curve in contributions.items()}
+
+
+def contribution_frame(doses: Mapping[str, FloatArray], unit: str) -> pd.DataFrame:
+    """Mean, standard deviation and quantiles of each contribution, its origin and radiation."""
+    import pandas as pd
+
+    rows = []
+    for name, dose in doses.items():
+        origin, radiation = ("total", "total") if name == "total" else split_contribution(name)
+        quantiles = np.quantile(dose, (0.05, 0.5, 0.95))
+        rows.append((name, origin, radiation, dose.mean(), dose.std(), *quantiles))
+    spread = [f"{what}_{unit}" for what in ("mean", "sd", "q05", "q50", "q95")]
+    return pd.DataFrame(rows, columns=["contribution", "origin", "radiation", *spread])
 
 
 def require_same_method(*doses: AbsorbedDose) -> str:
@@ -107,3 +147,12 @@ def require_same_method(*doses: AbsorbedDose) -> str:
             "convert none into the other: take samples or images for all patients alike"
         )
     return kinds[0][1]
+
+
+def _summed(doses: Mapping[str, FloatArray], part: int) -> dict[str, FloatArray]:
+    """Sum of the contributions that share their origin (part 0) or radiation (part 1)."""
+    total: dict[str, FloatArray] = {}
+    for name, dose in doses.items():
+        key = split_contribution(name)[part]
+        total[key] = total[key] + dose if key in total else dose
+    return total

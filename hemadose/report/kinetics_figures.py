@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dosimetry.results import split_contribution
 from hemadose.report.style import (
     BLUE,
     GREEN,
@@ -23,10 +24,11 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-_CONTRIBUTIONS = {
+_CONTRIBUTIONS = {  # the self dose by radiation, all other origins as a whole
+    "self_alpha": (INK, "self, alpha"),
     "self_electrons": (BLUE, "self, electrons"),
     "self_photons": (SKY, "self, photons"),
-    "whole_body_photons": (ORANGE, "whole body, photons"),
+    "whole_body": (ORANGE, "whole body, photons"),
     "remainder": (ORANGE, "remainder"),
     "kidneys": (PURPLE, "from kidneys"),
     "liver": (VERMILLION, "from liver"),
@@ -113,8 +115,11 @@ def plot_doses(table: pd.DataFrame, region: str, ax: Axes | None = None) -> Axes
     rows = table[table["region"] == region]
     total = rows[rows["contribution"] == "total"].reset_index(drop=True)
     largest = float(total["q95_gy"].max())
-    parts = rows[rows["contribution"] != "total"].pivot_table(
-        index="cycle", columns="contribution", values="mean_gy", sort=False
+    drawn = rows[rows["contribution"] != "total"].assign(
+        part=lambda t: t["contribution"].map(_part)
+    )
+    parts = drawn.pivot_table(
+        index="cycle", columns="part", values="mean_gy", aggfunc="sum", sort=False
     )
     visible = parts.max() > _LEAST_SHARE * largest
     shown = parts.loc[:, visible]
@@ -152,6 +157,12 @@ def plot_doses(table: pd.DataFrame, region: str, ax: Axes | None = None) -> Axes
     ax.legend(loc="upper left", bbox_to_anchor=(-0.03, -0.38 / height_in), ncol=3,
               handlelength=0.8, columnspacing=0.9, labelspacing=0.2, borderaxespad=0)  # fmt: skip
     return ax
+
+
+def _part(contribution: str) -> str:
+    """What a contribution is drawn as: see `_CONTRIBUTIONS`."""
+    origin, _ = split_contribution(contribution)
+    return contribution if origin == "self" else origin
 
 
 def region_name(region: str) -> str:

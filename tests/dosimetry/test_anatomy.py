@@ -8,6 +8,7 @@ from dosimetry import (
     DosimetryError,
     reference_anatomy,
 )
+from dosimetry.blood_volume import BLOOD_VOLUME_FORMULAS, blood_volume_ml
 
 
 @pytest.mark.parametrize(
@@ -25,16 +26,55 @@ def test_reference_blood_has_its_density(sex):
     assert density == pytest.approx(1.055, abs=0.006)
 
 
-def test_blood_volume_by_hand():
-    # 0.3669 * 1.8^3 + 0.03219 * 80 + 0.6041 and 0.3561 * 1.65^3 + 0.03308 * 60 + 0.1833
-    assert Anatomy("male", 80, 180).blood_volume_ml == pytest.approx(5319.06, abs=0.01)
-    assert Anatomy("female", 60, 165).blood_volume_ml == pytest.approx(3767.74, abs=0.01)
+@pytest.mark.parametrize(
+    ("sex", "weight", "height", "formula", "expected"),
+    [
+        # 0.3669 * 1.8^3 + 0.03219 * 80 + 0.6041 and 0.3561 * 1.65^3 + 0.03308 * 60 + 0.1833
+        ("male", 80, 180, "nadler", 5319.06),
+        ("female", 60, 165, "nadler", 3767.74),
+        # 70 / sqrt(25 / 22) * 100 at 200 cm, 70 * 22 at a body mass index of 22 and 100 cm
+        ("male", 100, 200, "lemmens", 6566.58),
+        ("female", 22, 100, "lemmens", 1540.0),
+        # surface 2 m2: (3.33 * 2 - 0.81) and (2.66 * 2 - 0.46) kg over 1.06
+        ("male", 80, 180, "bosgra", 5518.87),
+        ("female", 80, 180, "bosgra", 4584.91),
+    ],
+)
+def test_blood_volume_by_hand(sex, weight, height, formula, expected):
+    found = blood_volume_ml(sex, weight_kg=weight, height_cm=height, formula=formula)
+    assert found == pytest.approx(expected, abs=0.01)
 
 
+@pytest.mark.parametrize("formula", BLOOD_VOLUME_FORMULAS)
 @pytest.mark.parametrize("sex", ["male", "female"])
-def test_blood_volume_of_the_reference_adults_is_near_icrp_89(sex):
-    volume = reference_anatomy(sex).blood_volume_ml
+def test_blood_volume_of_the_reference_adults_is_near_icrp_89(sex, formula):
+    volume = reference_anatomy(sex).blood_volume_ml(formula=formula)
     assert volume == pytest.approx(REFERENCE_BLOOD_VOLUME_ML[sex], rel=0.08)
+
+
+def test_lemmens_gives_obese_patients_less_blood_per_kilogram():
+    per_kg = [
+        blood_volume_ml("male", weight_kg=w, height_cm=175, formula="lemmens") / w
+        for w in (70, 100, 150)
+    ]
+    assert per_kg == sorted(per_kg, reverse=True)
+
+
+def test_measured_blood_comes_first():
+    patient = Anatomy("male", 80, 180, organ_mass_g={"blood": [5300.0, 6360.0]})
+    np.testing.assert_allclose(patient.blood_volume_ml(formula="lemmens"), [5000, 6000])
+    assert "measured" in patient.blood_volume_note()
+    assert "Nadler" in Anatomy("male", 80, 180).blood_volume_note()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"formula": "retzlaff"}, "formula"), ({"sex": "x"}, "sex"), ({"weight_kg": 0}, "positive")],
+)
+def test_blood_volumes_that_cannot_be(changes, message):
+    arguments = {"sex": "male", "weight_kg": 80.0, "height_cm": 180.0} | changes
+    with pytest.raises(DosimetryError, match=message):
+        blood_volume_ml(**arguments)
 
 
 def test_patient_masses_come_first():

@@ -14,6 +14,8 @@ from dosimetry import (
     rmblr,
     s_value_table,
 )
+from dosimetry.chains import decay_chain
+from dosimetry.marrow import red_marrow_fraction, red_marrow_fraction_of_share
 from kinetics import SumOfExponentials
 
 MAN = reference_anatomy("male")
@@ -97,29 +99,30 @@ def test_image_concentration_is_per_millilitre():
 
 def test_activity_in_the_body_counts_once():
     """Activity moved from the remainder into an organ leaves the remainder."""
-    rest = by_blood().contribution_gy()["remainder"]
+    rest = by_blood().by_origin()["remainder"]
     more = ORGANS | {"liver": ORGANS["liver"].scaled(2.0)}
-    moved = by_blood(organ_mbq=more).contribution_gy()["remainder"]
+    moved = by_blood(organ_mbq=more).by_origin()["remainder"]
     s_value = s_value_table("Lu-177", "male").remainder("marrow", ORGANS).total
     assert rest - moved == pytest.approx(ORGANS["liver"].integral() * s_value)
 
 
 def test_bone_uptake_raises_the_remainder():
     without, uptake = by_blood(), by_blood(bone_in_remainder=True)
-    ratio = uptake.contribution_gy()["remainder"] / without.contribution_gy()["remainder"]
+    ratio = uptake.by_origin()["remainder"] / without.by_origin()["remainder"]
     assert 3 < ratio < 4.5
 
 
 def test_heavy_patients_get_less_from_the_remainder():
     heavy = by_blood(anatomy=Anatomy("male", 146, 176)).contribution_gy()
     reference = by_blood().contribution_gy()
-    assert heavy["remainder"] == pytest.approx(reference["remainder"] * 2 ** (-2 / 3))
-    assert heavy["liver"] == reference["liver"]
+    lighter = reference["remainder_photons"] * 2 ** (-2 / 3)
+    assert heavy["remainder_photons"] == pytest.approx(lighter)
+    assert heavy["liver_photons"] == reference["liver_photons"]
 
 
 def test_without_a_whole_body_curve_the_dose_is_a_lower_bound():
     dose = by_blood(whole_body_mbq=None)
-    assert "remainder" not in dose.contributions
+    assert "remainder" not in dose.by_origin()
     assert any("lower bound" in note for note in dose.assumptions)
     assert dose.dose_gy < by_blood().dose_gy
 
@@ -134,10 +137,16 @@ def test_assumptions_name_the_model():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"organ_mbq": {"tumour": BLOOD}}, "leave tumours"),
+        ({"organ_mbq": {"tumour": BLOOD}}, "leave tumours in the whole body"),
         ({"organ_mbq": {"marrow": BLOOD}}, "first argument"),
         ({"whole_body_mbq": BLOOD}, "more activity than the whole body"),
+        ({"organ_mbq": {"toe": BLOOD}}, "no S values for the sources"),
         ({"blood_density_g_per_ml": 0.0}, "density"),
+        ({"large_vessel_volume_ml": 0.0}, "large_vessel_volume_ml"),
+        (
+            {"large_vessel_volume_ml": 900.0, "organ_mbq": {"heart_contents": BLOOD}},
+            "not both",
+        ),
         ({"marrow_model": "cristy"}, "marrow_model"),
     ],
 )
@@ -201,3 +210,103 @@ def test_ratio_draws_reach_the_dose():
 def test_ratios_that_cannot_be_are_refused(model, options, message):
     with pytest.raises(DosimetryError, match=message):
         rmblr(model, **options)
+
+
+@pytest.mark.parametrize("name", ["Ac-225", "Ra-223"])
+def test_mass_cancels_for_alpha_particles_too(name):
+    chain = decay_chain(name)
+    curve = SumOfExponentials([1e-4], [0.02])
+    small, large = (
+        marrow_dose_blood_method(
+            curve,
+            chain,
+            anatomy=Anatomy("male", 73, 176, organ_mass_g={"marrow": mass_g}),
+            ratio=rmblr("unity"),
+        ).contribution_gy()
+        for mass_g in (600.0, 1800.0)
+    )
+    for radiation in ("alpha", "electrons"):
+        key = f"self_{radiation}"
+        assert small[key] == pytest.approx(large[key])
+
+
+def test_blood_in_large_vessels_leaves_the_remainder():
+    apart = by_blood(large_vessel_volume_ml=900.0)
+    table = s_value_table("Lu-177", "male")
+    in_vessels = BLOOD.integral() * 900
+    photons = apart.contribution_gy()["heart_contents_photons"]
+    expected = in_vessels * table.s_value("marrow", "heart_contents").photon
+    assert photons == pytest.approx(expected)
+    left = by_blood().by_origin()["remainder"] - apart.by_origin()["remainder"]
+    assert left == pytest.approx(in_vessels * table.remainder("marrow", ORGANS).total)
+    assert any("large vessels" in note for note in apart.assumptions)
+
+
+def image(**changes):
+    arguments = {"anatomy": MAN, "organ_mbq": ORGANS, "whole_body_mbq": BODY} | changes
+    return marrow_dose_image_method(BLOOD, "Lu-177", **arguments)
+
+
+def test_recovery_and_red_marrow_fraction_raise_the_concentration():
+    fraction = red_marrow_fraction(marrow_space_fraction=0.85, cellularity=0.7)
+    plain = image().by_origin()["self"]
+    corrected = image(recovery=0.78, red_marrow_fraction=fraction).by_origin()["self"]
+    assert corrected == pytest.approx(plain / (0.78 * 0.85 * 0.7))
+
+
+def test_recovery_draws_reach_the_dose():
+    recovery = np.random.default_rng(3).normal(0.78, 0.05, 400)
+    own = image(recovery=recovery).by_origin()["self"]
+    assert own.shape == (400,)
+    assert own.std() / own.mean() == pytest.approx(0.05 / 0.78, rel=0.15)
+
+
+@pytest.mark.parametrize("mass_g", [800.0, 1170.0])
+def test_share_of_all_marrow(mass_g):
+    """The activity of the volume of interest over its share is the activity of all red marrow:
+    no density, no volume and, for electrons, no more than the mass of all marrow is left."""
+    patient = Anatomy("male", 73, 176, organ_mass_g={"marrow": mass_g})
+    volume_ml, share = 120.0, 0.067
+    fraction = red_marrow_fraction_of_share(share, voi_volume_ml=volume_ml, anatomy=patient)
+    found = image(anatomy=patient, red_marrow_fraction=fraction).contribution_gy()
+    all_activity = BLOOD.integral() * volume_ml / share
+    s_value = s_value_table("Lu-177", "male").s_value("marrow", "marrow").electron
+    assert found["self_electrons"] == pytest.approx(all_activity * s_value * 1170 / mass_g)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"recovery": 0.0}, "recovery"),
+        ({"recovery": 78.0}, "recovery"),
+        ({"red_marrow_fraction": 1.5}, "red_marrow_fraction"),
+    ],
+)
+def test_corrections_out_of_range(arguments, message):
+    with pytest.raises(DosimetryError, match=message):
+        image(**arguments)
+
+
+def test_shares_that_do_not_fit():
+    with pytest.raises(DosimetryError, match="cellularity"):
+        red_marrow_fraction(marrow_space_fraction=0.8, cellularity=70)
+    with pytest.raises(DosimetryError, match="as a share of it"):
+        red_marrow_fraction_of_share(0.2, voi_volume_ml=100.0, anatomy=MAN)
+    with pytest.raises(DosimetryError, match="voi_volume_ml"):
+        red_marrow_fraction_of_share(0.1, voi_volume_ml=0.0, anatomy=MAN)
+
+
+@pytest.mark.parametrize(
+    ("sex", "mass_g", "options", "expected"),
+    [
+        ("female", None, {"model": "unity"}, 900.0),
+        ("male", 1000.0, {"model": "unity"}, 1000.0),
+        ("female", None, {"model": "sgouros", "haematocrit": 0.45}, 310.9),
+    ],
+)
+def test_marrow_mass_factors_of_pytheranostics(sex, mass_g, options, expected):
+    """Ratio times mass of marrow, unit tests of qurit/PyTheranostics (bone_marrow.py@d6acd84c)."""
+    masses = {} if mass_g is None else {"marrow": mass_g}
+    patient = Anatomy(sex, 70, 170, organ_mass_g=masses)
+    factor = rmblr(**options).value * patient.mass_g("marrow")
+    assert factor == pytest.approx(expected, abs=0.05)

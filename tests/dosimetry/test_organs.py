@@ -12,6 +12,7 @@ from dosimetry import (
     sphere_s_value,
     tumour_dose,
 )
+from dosimetry.chains import decay_chain
 from kinetics import SumOfExponentials
 
 MAN = reference_anatomy("male")
@@ -42,7 +43,8 @@ def test_dose_by_hand():
         + rest * table.remainder("kidneys", ["liver"]).total
     )
     assert dose.dose_gy == pytest.approx(expected)
-    assert set(dose.contributions) == {"self_electrons", "self_photons", "liver", "remainder"}
+    assert {"self_electrons", "self_photons", "liver_photons"} < set(dose.contributions)
+    assert set(dose.by_origin()) == {"self", "liver", "remainder"}
 
 
 @given(st.floats(80, 900))
@@ -68,8 +70,8 @@ def test_cross_dose_is_small_for_lutetium():
         anatomy=MAN,
         other_mbq={"kidneys": KIDNEYS, "liver": LIVER},
         whole_body_mbq=BODY,
-    ).contribution_gy()
-    assert parts["kidneys"] + parts["liver"] + parts["remainder"] < 0.03 * parts["self_electrons"]
+    ).by_origin()
+    assert parts["kidneys"] + parts["liver"] + parts["remainder"] < 0.03 * parts["self"]
 
 
 def test_the_organ_itself_is_not_counted_twice():
@@ -80,7 +82,7 @@ def test_the_organ_itself_is_not_counted_twice():
 
 @pytest.mark.parametrize(
     ("region", "source", "message"),
-    [("marrow", "Lu-177", "region"), ("kidneys", "Y-90", "no S values")],
+    [("marrow", "Lu-177", "region"), ("toe", "Lu-177", "region"), ("kidneys", "Xx-90", "Xx-90")],
 )
 def test_what_is_not_covered_is_refused(region, source, message):
     with pytest.raises(DosimetryError, match=message):
@@ -108,3 +110,50 @@ def test_tumour_mass_may_be_draws():
     dose = tumour_dose(KIDNEYS, "I-131", mass_g=mass)
     assert dose.dose_gy.shape == (3,)
     assert (np.diff(dose.dose_gy) < 0).all()
+
+
+def test_a_tumour_is_named_as_one():
+    with pytest.raises(DosimetryError, match="tumour_"):
+        tumour_dose(KIDNEYS, "Lu-177", mass_g=10.0, region="lesion")
+
+
+def test_decay_corrected_organ_curves_are_refused():
+    for give in (
+        lambda curve: organ_dose("liver", curve, "Lu-177", anatomy=MAN),
+        lambda curve: tumour_dose(curve, "Lu-177", mass_g=10.0),
+    ):
+        with pytest.raises(DosimetryError, match="physical decay"):
+            give(SumOfExponentials([30.0], [0.002]))
+
+
+@pytest.mark.parametrize(("sex", "mass_g"), [("male", 85.0), ("female", 70.0)])
+def test_salivary_glands(sex, mass_g):
+    """Nearly all energy of the electrons stays in glands of the reference mass."""
+    glands = SumOfExponentials([8.0], [0.03])
+    dose = organ_dose("salivary_glands", glands, "Lu-177", anatomy=reference_anatomy(sex))
+    local = 0.08532 * glands.integral() / mass_g
+    assert dose.by_radiation()["electrons"] == pytest.approx(local, rel=0.03)
+    assert any("ASSUMED: salivary_glands mass" in note for note in dose.assumptions)
+    own = Anatomy(sex, 70, 170, organ_mass_g={"salivary_glands": np.array([40.0, 60.0])})
+    doses = organ_dose("salivary_glands", glands, "Lu-177", anatomy=own).dose_gy
+    assert doses[0] / doses[1] == pytest.approx(1.5, rel=0.02)
+
+
+def test_alpha_emitters_in_organs_and_tumours():
+    """Alpha particles stay where they are: delta over mass, with the recoil nuclei."""
+    chain = decay_chain("Ac-225")
+    curve = SumOfExponentials([0.01], [0.005])
+    energy_mev = chain.energy_mev["alpha"] + chain.energy_mev["alpha_recoil"]
+    local = energy_mev * 0.5767835882 * curve.integral()
+    kidney = organ_dose("kidneys", curve, chain, anatomy=MAN).by_radiation()
+    assert kidney["alpha"] == pytest.approx(local / 310, rel=1e-3)
+    tumour = tumour_dose(curve, chain, mass_g=20.0).by_radiation()
+    assert tumour["alpha"] == pytest.approx(local / 20, rel=0.01)
+    assert kidney["alpha"] > 20 * kidney["electrons"]
+
+
+def test_organ_dose_as_a_curve():
+    dose = organ_dose("kidneys", KIDNEYS, "Lu-177", anatomy=MAN)
+    half = dose.dose_until_gy(np.log(2) / 0.0173)
+    assert half == pytest.approx(dose.dose_gy / 2)
+    assert dose.dose_rate(0.0) == pytest.approx(dose.dose_gy * 0.0173)

@@ -63,6 +63,8 @@ def test_frame_holds_contributions_and_total():
     dose = organ_dose("liver", CURVE, "I-131", anatomy=MAN, s_value_factor=factor)
     frame = dose.to_frame().set_index("contribution")
     assert list(frame.index) == ["self_electrons", "self_photons", "total"]
+    assert list(frame["origin"]) == ["self", "self", "total"]
+    assert list(frame["radiation"]) == ["electrons", "photons", "total"]
     assert frame.loc["total", "mean_gy"] == pytest.approx(dose.dose_gy.mean())
     assert frame.loc["total", "q50_gy"] == pytest.approx(np.median(dose.dose_gy))
     assert frame.loc["total", "q05_gy"] == pytest.approx(0.82 * frame.loc["total", "mean_gy"])
@@ -79,6 +81,32 @@ def test_contributions_take_the_shape_of_the_draws():
     assert {part.shape for part in dose.contribution_gy().values()} == {(2,)}
     np.testing.assert_allclose(sum(dose.contribution_gy().values()), dose.dose_gy)
     assert dose.dose_rate.n_terms == 1  # both terms decay alike
+
+
+def test_sums_by_origin_and_radiation():
+    parts = {
+        "self_alpha": CURVE,
+        "self_electrons": CURVE.scaled(2.0),
+        "whole_body_photons": CURVE.scaled(np.array([4.0, 8.0])),
+        "tumour_l4_electrons": CURVE.scaled(16.0),
+    }
+    dose, one = AbsorbedDose("marrow", "blood", parts, ()), CURVE.integral()
+    assert list(dose.by_radiation()) == ["alpha", "electrons", "photons"]
+    assert list(dose.by_origin()) == ["self", "whole_body", "tumour_l4"]
+    np.testing.assert_allclose(dose.by_radiation()["electrons"], [18 * one, 18 * one])
+    np.testing.assert_allclose(dose.by_origin()["whole_body"], [4 * one, 8 * one])
+    for sums in (dose.by_radiation(), dose.by_origin()):
+        np.testing.assert_allclose(sum(sums.values()), dose.dose_gy)
+
+
+def test_contributions_without_a_radiation_are_unspecified():
+    dose = AbsorbedDose("marrow", "blood", {"clinic": CURVE}, ())
+    assert set(dose.by_radiation()) == {"unspecified"}
+    assert set(dose.by_origin()) == {"clinic"}
+
+
+def test_assumptions_are_told_once():
+    assert AbsorbedDose("liver", "image", {"a": CURVE}, ("x", "y", "x")).assumptions == ("x", "y")
 
 
 def test_result_is_frozen():
