@@ -1,15 +1,15 @@
-"""The command line: plan, check, fit and demo."""
+"""The command line: plan, check, fit, dose, voxel and demo."""
 
 from __future__ import annotations
 
 import shutil
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from hemadose.terminal import AsJson, bad_input_exits_with_2, print_json, progress_bar
+from hemadose.voxel_cli import voxel
 
 if TYPE_CHECKING:
     from hemadose.planning.plan import Plan
@@ -34,9 +34,6 @@ OutFolder = Annotated[
     Path | None,
     typer.Option("--out", metavar="DIR", help="Where results go.  [default: STUDY_DIR/result]"),
 ]
-AsJson = Annotated[
-    bool, typer.Option("--json", help="Print one JSON document and nothing else on stdout.")
-]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random numbers.")]
 
 
@@ -50,7 +47,7 @@ def plan(
     """
     from hemadose.study import read_cohort, read_study
 
-    with _bad_input_exits_with_2():
+    with bad_input_exits_with_2():
         folders = read_cohort(study_dir)
         if folders == [study_dir.resolve()]:
             _plan_one(study_dir, out or study_dir / "result", as_json=as_json, seed=seed)
@@ -68,7 +65,7 @@ def check(study_dir: StudyFolder) -> None:
     """
     from hemadose.study import read_cohort, read_study
 
-    with _bad_input_exits_with_2():
+    with bad_input_exits_with_2():
         for folder in read_cohort(study_dir):
             study = read_study(folder)
             typer.echo(f"{folder}: valid")
@@ -113,13 +110,54 @@ def fit(
     """
     from hemadose.fit_command import fit_table, fit_text, write_fit
 
-    with _bad_input_exits_with_2():
+    with bad_input_exits_with_2():
         results = fit_table(
             table, nuclide=nuclide, forms=form or (), relative_sd=cv, administered_mbq=administered
         )
         paths = write_fit(results, out or table.parent / "fit")
         typer.echo(fit_text(results, nuclide=nuclide, relative_sd=cv))
         typer.echo(f"\nTables and figure: {paths[0].parent}")
+
+
+@app.command()
+def dose(
+    study_dir: StudyFolder,
+    out: OutFolder = None,
+    as_json: AsJson = False,
+    cycle: Annotated[
+        int | None, typer.Option("--cycle", help="Only this cycle.  [default: all and the next]")
+    ] = None,
+    seed: Seed = 1,
+) -> None:
+    """Absorbed doses by region, contribution, method and marrow model.
+
+    Marrow by blood and by image where the study holds both, and with both marrow models. Writes
+    doses.csv, doses.png and doses.pdf; for a folder of studies, one folder each.
+
+    Example: hemadose dose examples/psma617_cycle1 --cycle 1 --out /tmp/dose
+    """
+    from hemadose.dose_command import dose_document, dose_report, dose_text, write_doses
+    from hemadose.study import read_cohort, read_study
+
+    with bad_input_exits_with_2():
+        folders = read_cohort(study_dir)
+        studies = [read_study(folder) for folder in folders]  # all are valid before the first
+        target = out or study_dir / "result"
+        alone = folders == [study_dir.resolve()]
+        documents = []
+        for study in studies:
+            report = dose_report(study, seed=seed, cycle=cycle)
+            folder = target if alone else target / study.folder.name
+            paths = write_doses(report, folder)
+            documents.append(dose_document(report))
+            if not as_json:
+                typer.echo(f"{dose_text(report)}\n\nTable and figure: {paths[0].parent}\n")
+    if as_json:
+        schema: dict[str, object] = {"schema": "hemadose.doses", "schema_version": "1.0"}
+        print_json(documents[0] if alone else schema | {"studies": documents})
+
+
+app.command()(voxel)
 
 
 @app.command()
@@ -143,7 +181,7 @@ def demo(
     if name == "list":
         typer.echo("\n".join(names))
         return
-    with _bad_input_exits_with_2():
+    with bad_input_exits_with_2():
         if name not in names:
             raise HemadoseError(f"there is no example {name!r}; legal are {', '.join(names)}")
         folder = out / name
@@ -158,12 +196,12 @@ def _plan_one(folder: Path, out: Path, *, as_json: bool, seed: int) -> None:
     from hemadose.planning.plan import plan as plan_study
     from hemadose.report import result_document, write_outputs
 
-    with _progress() as progress:
+    with progress_bar(_STEPS) as progress:
         planned = plan_study(folder, seed=seed, progress=progress)
         progress("report")
         paths = write_outputs(planned, out)
     if as_json:
-        _print_json(result_document(planned))
+        print_json(result_document(planned))
         return
     _print_recommendation(planned)
     typer.echo(f"\nReport: {paths.report}")
@@ -177,7 +215,7 @@ def _plan_cohort(folders: list[Path], out: Path, *, as_json: bool, seed: int) ->
     from hemadose.report import result_document, write_outputs
 
     rows, documents = [], []
-    with _progress(len(folders)) as progress:
+    with progress_bar(_STEPS, len(folders)) as progress:
         for folder in folders:
             planned = plan_study(folder, seed=seed, progress=progress)
             progress("report")
@@ -188,16 +226,10 @@ def _plan_cohort(folders: list[Path], out: Path, *, as_json: bool, seed: int) ->
     table = pd.DataFrame(rows)
     path = write_cohort(table, out)
     if as_json:
-        _print_json({"schema": "hemadose.cohort", "schema_version": "1.0", "studies": documents})
+        print_json({"schema": "hemadose.cohort", "schema_version": "1.0", "studies": documents})
         return
     typer.echo(table.to_string(index=False))
     typer.echo(f"\nTable: {path}")
-
-
-def _print_json(document: dict[str, object]) -> None:
-    import json
-
-    typer.echo(json.dumps(document, indent=1, allow_nan=False))
 
 
 def _print_recommendation(planned: Plan) -> None:
@@ -213,37 +245,6 @@ def _print_recommendation(planned: Plan) -> None:
         typer.echo(f"  Warning: {warning}")
     n = sum("ASSUMED" in note for note in planned.assessment.assumptions)
     typer.echo(f"  {n} assumptions are listed in the report. Research use, not a medical device.")
-
-
-@contextmanager
-def _bad_input_exits_with_2() -> Iterator[None]:
-    """Turn errors of the input into one sentence on stderr and exit code 2."""
-    from hemadose.errors import HemadoseError
-
-    try:
-        yield
-    except (HemadoseError, OSError) as error:
-        typer.echo(f"hemadose: {error}", err=True)
-        raise typer.Exit(2) from None
-
-
-@contextmanager
-def _progress(n_studies: int = 1) -> Iterator[Callable[[str], None]]:
-    """A bar over the steps of all studies, on stderr, and only on a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda step: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description:>14}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=len(_STEPS) * n_studies, completed=-1)
-
-        def advance(step: str) -> None:
-            bar.update(task, description=step, advance=1)
-
-        yield advance
 
 
 def main() -> None:
