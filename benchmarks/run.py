@@ -24,6 +24,8 @@ TASKS = {
     "counts": ("radiobiology", "count_rows"),
     "foci": ("radiobiology", "foci_rows"),
     "cohort-doses": ("cohort_doses", "cohort_dose_rows"),
+    "convolution": ("voxels", "convolution_rows"),
+    "voxel-kernel": ("voxels", "kernel_rows"),
     "bayes": ("bayes", "bayes_rows"),
     "cores": ("all_cores", "all_cores_rows"),
     "start": ("start", "start_rows"),
