@@ -1,9 +1,9 @@
 """How much energy lands where: absorbed dose to blood, red marrow, organs and tumours.
 
 The dose of regions is here; its parts have packages of their own: `dosimetry.s_values` (tables of
-any nuclide, readers of other programs' tables), `dosimetry.uncertainty` (propagation and budget),
-`dosimetry.transport` (Monte Carlo in water), `dosimetry.voxels` (dose maps and histograms),
-`dosimetry.imaging` (NIfTI and DICOM).
+any nuclide, readers of other programs' tables), `dosimetry.recovery` (partial volume),
+`dosimetry.uncertainty` (propagation and budget), `dosimetry.transport` (Monte Carlo in
+water), `dosimetry.voxels` (dose maps and histograms), `dosimetry.imaging` (NIfTI and DICOM).
 """
 
 from dosimetry.anatomy import (

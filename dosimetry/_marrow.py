@@ -19,6 +19,7 @@ from dosimetry._sources import (
     emission_notes,
     emitter_of,
     scaled_all,
+    scaled_by,
     self_s_value,
     table_for,
 )
@@ -60,7 +61,8 @@ def marrow_dose(
         raise DosimetryError("organ_mbq holds the other regions; marrow is the first argument")
     table = table_for(source, anatomy, around.s_values, marrow_model=around.marrow_model)
     marrow_mbq = {
-        origin: curve.scaled(anatomy.mass_g("marrow")) for origin, curve in parts_mbq_per_g.items()
+        origin: scaled_by(curve, anatomy.mass_g("marrow"), "the marrow mass")
+        for origin, curve in parts_mbq_per_g.items()
     }
     lesion_mbq = {name: lesion.activity_mbq for name, lesion in metastases.items()}
     whole_body = {} if around.whole_body_mbq is None else {"whole-body": around.whole_body_mbq}
@@ -111,15 +113,8 @@ def with_large_vessels(
         raise DosimetryError(
             f"large_vessel_volume_ml must be positive, got {large_vessel_volume_ml!r}"
         )
-    organs["heart_contents"] = blood_mbq_per_ml.scaled(volume)
+    organs["heart_contents"] = scaled_by(blood_mbq_per_ml, volume, "large_vessel_volume_ml")
     return organs, (
         f"ASSUMED: photons of {volume.mean():.0f} mL blood in heart and large vessels reach marrow "
         "like those of the heart contents",
     )
-
-
-def positive_density(name: str, density_g_per_ml: float) -> float:
-    """The density, if it is positive."""
-    if not density_g_per_ml > 0:
-        raise DosimetryError(f"{name} density must be positive, got {density_g_per_ml!r}")
-    return density_g_per_ml

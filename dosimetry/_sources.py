@@ -30,7 +30,8 @@ _PARENTS_OF_ALPHA_EMITTERS = ("Pb-211", "Pb-212", "Ra-225")  # emit no alpha par
 _BLOOD_REGIONS = ("blood", "heart_contents")  # lie in other regions, stay in the S value of RoB
 
 _SLOWEST_SHARE = 0.95  # of the physical decay; a fitted rate may fall a little short of it
-_MOST_IN_BLOOD_MBQ = 1e6  # ASSUMED: no therapy gives 1 TBq, so more is kBq/mL read as MBq/mL
+_MOST_ACTIVITY_MBQ = 1e6  # ASSUMED: no therapy gives 1 TBq, so more is kBq or Bq read as MBq
+_MOST_DENSITY_G_PER_ML = 25.0  # no element is denser; more is kg/m3 read as g/mL
 _MOST_OF_BODY = 2.0  # ASSUMED: blood samples and body counts may disagree by this factor
 
 
@@ -67,20 +68,22 @@ def dose_curves(origin: str, activity_mbq: SumOfExponentials, s_value: SValue) -
     """Dose rate (Gy/h) by radiation, keyed ``{origin}_{radiation}``; parts of zero are left out."""
     parts = {"alpha": s_value.alpha, "electrons": s_value.electron, "photons": s_value.photon}
     return {
-        f"{origin}_{radiation}": activity_mbq.scaled(part)
+        f"{origin}_{radiation}": scaled_by(activity_mbq, part, f"S value or mass of {origin}")
         for radiation, part in parts.items()
         if np.any(np.asarray(part) != 0)
     }
 
 
 def check_sources(curves: Mapping[str, SumOfExponentials], emitter: Emitter) -> None:
-    """Refuse draws that do not fit together and curves without physical decay."""
+    """Refuse draws that do not fit together, and curves that cannot be activities."""
     try:
         np.broadcast_shapes(*(curve.shape for curve in curves.values()))
     except ValueError:
         shapes = {name: curve.shape for name, curve in curves.items()}
         raise DosimetryError(f"the draws of the curves do not fit together: {shapes}") from None
+    longest_h = max(1 / emitter.decay_per_h, 1.0)
     for name, curve in curves.items():
+        _check_integral(name, curve.integral(), most_mbq_h=_MOST_ACTIVITY_MBQ * longest_h)
         rate = np.where(curve.amplitude == 0, np.inf, curve.rate_per_h).min(-1)
         if np.median(rate) < _SLOWEST_SHARE * emitter.decay_per_h:
             raise DosimetryError(
@@ -90,15 +93,31 @@ def check_sources(curves: Mapping[str, SumOfExponentials], emitter: Emitter) -> 
             )
 
 
+def _check_integral(name: str, tia_mbq_h: FloatArray, *, most_mbq_h: float) -> None:
+    if not tia_mbq_h.size:
+        raise DosimetryError(f"the {name} curve has no draws; legal is one curve or some draws")
+    if not np.isfinite(tia_mbq_h).all():
+        raise DosimetryError(
+            f"the {name} curve never decays in some draws; physical decay must be inside the "
+            "rates: call .decayed(nuclide.decay_per_h) on a decay-corrected curve"
+        )
+    middle = float(np.median(tia_mbq_h))
+    if not 0 <= middle <= most_mbq_h:
+        raise DosimetryError(
+            f"the {name} curve has an integral of {middle:.3g} MBq h (MBq h/mL); legal is 0 to "
+            f"{most_mbq_h:.3g}, as of 1 TBq: check its sign, and convert Bq and kBq to MBq"
+        )
+
+
 def check_blood_amount(
     blood_mbq_per_ml: SumOfExponentials,
     whole_body_mbq: SumOfExponentials | None,
     anatomy: Anatomy,
 ) -> None:
     """Refuse a concentration whose activity in all the blood cannot be (kBq read as MBq)."""
-    in_blood = blood_mbq_per_ml.scaled(anatomy.blood_volume_ml())
+    in_blood = scaled_by(blood_mbq_per_ml, anatomy.blood_volume_ml(), "the blood volume")
     start = float(np.median(in_blood(0.0)))
-    if start > _MOST_IN_BLOOD_MBQ:
+    if start > _MOST_ACTIVITY_MBQ:
         raise DosimetryError(
             f"the blood curve means {start:.3g} MBq in all the blood at time zero; it must be in "
             "MBq/mL: divide kBq/mL by 1000"
@@ -115,13 +134,31 @@ def check_blood_amount(
 
 def scaled_all(curves: Mapping[str, SumOfExponentials], factor: npt.ArrayLike) -> Curves:
     """Every curve times one factor, or one factor per draw."""
+    return {name: scaled_by(curve, factor, f"a factor of {name}") for name, curve in curves.items()}
+
+
+def scaled_by(curve: SumOfExponentials, factor: npt.ArrayLike, what: str) -> SumOfExponentials:
+    """The curve times a factor that is finite, not negative and fits its draws."""
+    values = np.asarray(factor, dtype=np.float64)
+    if not (np.isfinite(values).all() and (values >= 0).all()):
+        raise DosimetryError(f"{what} must be finite and zero or more, got {factor!r}")
     try:
-        return {name: curve.scaled(factor) for name, curve in curves.items()}
+        np.broadcast_shapes(curve.shape, values.shape)
     except ValueError:
-        shapes = {name: curve.shape for name, curve in curves.items()}
         raise DosimetryError(
-            f"a factor of shape {np.shape(factor)} does not fit the draws of {shapes}"
+            f"{what} of shape {values.shape} does not fit the draws of shape {curve.shape}"
         ) from None
+    return curve.scaled(values)
+
+
+def positive_density(name: str, density_g_per_ml: float) -> float:
+    """The density (g/mL), if it can be one."""
+    if not 0 < density_g_per_ml <= _MOST_DENSITY_G_PER_ML:
+        raise DosimetryError(
+            f"{name} density must lie in 0 to {_MOST_DENSITY_G_PER_ML:g} g/mL, got "
+            f"{density_g_per_ml!r}; divide kg/m3 by 1000"
+        )
+    return density_g_per_ml
 
 
 def table_for(

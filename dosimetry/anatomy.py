@@ -44,6 +44,7 @@ REFERENCE_BLOOD_VOLUME_ML: Mapping[str, float] = MappingProxyType(
 )
 """Blood volume (mL) of the ICRP 89 reference adults."""
 
+_MASS_RANGE = 100.0  # ASSUMED: no organ is as many times heavier or lighter; then kg or mg is meant
 _REFERENCE_HEIGHT_CM = {"male": 176.0, "female": 163.0}  # ICRP 89
 
 
@@ -61,7 +62,7 @@ class Anatomy:
         Volume fraction of red cells, between 0 and 1.
     organ_mass_g : mapping of str to array_like, optional
         Masses measured in the patient (g) by region: kidneys, liver, spleen, marrow, blood,
-        salivary_glands, ... A value may be an array of draws.
+        salivary_glands, ... A value may be an array of draws. The whole body follows `weight_kg`.
 
     Raises
     ------
@@ -90,15 +91,20 @@ class Anatomy:
             ("weight_kg", self.weight_kg, 25.0, 300.0),
             ("height_cm", self.height_cm, 100.0, 250.0),
         ):
-            if not low <= value <= high:
+            if np.ndim(value) or not low <= value <= high:
                 raise DosimetryError(f"{name} must lie in {low:g} to {high:g}, got {value!r}")
         if self.haematocrit is not None and not 0 < self.haematocrit < 1:
             raise DosimetryError(f"haematocrit must lie between 0 and 1, got {self.haematocrit!r}")
         masses = {k: np.asarray(v, dtype=np.float64) for k, v in self.organ_mass_g.items()}
+        if "whole_body" in masses:
+            raise DosimetryError("the mass of the whole body is weight_kg; leave it out here")
         for region, mass in masses.items():
-            _reference(self.sex, region)
-            if not (np.isfinite(mass).all() and (mass > 0).all()):
-                raise DosimetryError(f"the mass of the {region} must be positive, got {mass!r}")
+            reference = _reference(self.sex, region)
+            low, high = reference / _MASS_RANGE, reference * _MASS_RANGE
+            if not ((mass >= low) & (mass <= high)).all():
+                raise DosimetryError(
+                    f"the mass of the {region} must lie in {low:g} to {high:g} g, got {mass!r}"
+                )
         object.__setattr__(self, "organ_mass_g", MappingProxyType(masses))
 
     def mass_g(self, region: str) -> FloatArray:

@@ -15,7 +15,9 @@ from dosimetry._sources import (
     emission_notes,
     emitter_of,
     local_s_value,
+    positive_density,
     scaled_all,
+    scaled_by,
 )
 from dosimetry.anatomy import Anatomy
 from dosimetry.errors import DosimetryError
@@ -85,7 +87,7 @@ def blood_dose_coefficients(
     >>> round(found.electron_gy_ml_per_gbq_h, 2), round(found.photon_gy_kg23_per_gbq_h, 5)
     (85.32, 0.00185)
     """
-    _require_density(blood_density_g_per_ml)
+    positive_density("blood", blood_density_g_per_ml)
     local = local_s_value(emitter_of(source))
     return BloodDoseCoefficients(
         electron_gy_ml_per_gbq_h=float(1000 * local.electron / blood_density_g_per_ml),
@@ -167,7 +169,8 @@ def whole_blood_from_plasma(
         )
     if not (np.isfinite(ratio).all() and (ratio >= 0).all()):
         raise DosimetryError(f"cell_to_plasma_ratio must be >= 0, got {cell_to_plasma_ratio!r}")
-    return plasma_mbq_per_ml.scaled(1 - fraction + ratio * fraction)
+    share = 1 - fraction + ratio * fraction
+    return scaled_by(plasma_mbq_per_ml, share, "the blood's share of the plasma concentration")
 
 
 def blood_dose(
@@ -226,7 +229,7 @@ def blood_dose(
     >>> round(float(dose.dose_gy), 3)
     0.322
     """
-    _require_density(blood_density_g_per_ml)
+    positive_density("blood", blood_density_g_per_ml)
     emitter = emitter_of(source)
     given = {"blood": blood_mbq_per_ml}
     if whole_body_mbq is not None:
@@ -235,7 +238,7 @@ def blood_dose(
     check_blood_amount(blood_mbq_per_ml, whole_body_mbq, anatomy)
     notes = emission_notes(emitter)
     if whole_body_mbq is None:
-        whole_body_mbq = blood_mbq_per_ml.scaled(anatomy.blood_volume_ml())
+        whole_body_mbq = scaled_by(blood_mbq_per_ml, anatomy.blood_volume_ml(), "the blood volume")
         notes = (
             *notes,
             "no whole-body curve: the activity in the blood stands in for it, so that the photon "
@@ -257,8 +260,3 @@ def blood_dose(
             *notes,
         ),
     )
-
-
-def _require_density(blood_density_g_per_ml: float) -> None:
-    if not blood_density_g_per_ml > 0:
-        raise DosimetryError(f"blood density must be positive, got {blood_density_g_per_ml!r}")

@@ -256,7 +256,7 @@ def daughter_curves(
     Raises
     ------
     DosimetryError
-        If a loss rate is negative or names no daughter of the chain.
+        If a loss rate is negative, does not fit the draws or names no daughter of the chain.
 
     Notes
     -----
@@ -272,7 +272,7 @@ def daughter_curves(
     >>> round(float(curves["Bi-212"].integral() / site.integral()), 6)
     1.0
     """
-    losses = _checked_losses(loss_per_h or {}, chain)
+    losses = _checked_losses(loss_per_h or {}, chain, parent_curve.shape)
     curves = {chain.name: parent_curve}
     for member in chain.members[1:]:
         key, decay = member.nuclide.name, member.nuclide.decay_per_h
@@ -308,8 +308,12 @@ def _checked_shares(
 ) -> dict[str, float]:
     """Retained share of every member, one by default."""
     shares = dict.fromkeys(members, 1.0)
+    named: set[str] = set()
     for given, share in retained.items():
         key = _daughter(given, parent, members)
+        if key in named:
+            raise DosimetryError(f"retained names {key} twice; keep one of the two")
+        named.add(key)
         if not 0 <= share <= 1:
             raise DosimetryError(f"retained[{given!r}] must be from 0 to 1, got {share!r}")
         shares[key] = float(share)
@@ -317,9 +321,9 @@ def _checked_shares(
 
 
 def _checked_losses(
-    loss_per_h: Mapping[str, npt.ArrayLike], chain: DecayChain
+    loss_per_h: Mapping[str, npt.ArrayLike], chain: DecayChain, draws: tuple[int, ...]
 ) -> dict[str, FloatArray]:
-    """Loss rates by member, as arrays."""
+    """Loss rates by member, as arrays that fit the draws."""
     members = chain.yields
     losses: dict[str, FloatArray] = {}
     for given, value in loss_per_h.items():
@@ -327,6 +331,11 @@ def _checked_losses(
         if not (np.isfinite(rate).all() and (rate >= 0).all()):
             raise DosimetryError(f"loss_per_h[{given!r}] must be zero or positive, got {value!r}")
         losses[_daughter(given, chain.name, members)] = rate
+    try:
+        np.broadcast_shapes(draws, *(rate.shape for rate in losses.values()))
+    except ValueError:
+        shapes = {name: rate.shape for name, rate in losses.items()}
+        raise DosimetryError(f"loss_per_h of {shapes} does not fit draws of {draws}") from None
     return losses
 
 

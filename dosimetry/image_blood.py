@@ -93,6 +93,8 @@ def _rows(*columns: npt.ArrayLike) -> list[npt.NDArray[np.float64]]:
     except ValueError:
         shapes = [np.shape(column) for column in columns]
         raise DosimetryError(f"one value per time is needed, got shapes {shapes}") from None
+    if rows[0].ndim != 1 or not rows[0].size:
+        raise DosimetryError(f"one value per time is needed, got shape {rows[0].shape}")
     if not all(np.isfinite(row).all() and (row >= 0).all() for row in rows):
         raise DosimetryError(
             "times, concentrations and standard deviations must be finite and >= 0"

@@ -10,10 +10,9 @@ import numpy.typing as npt
 from dosimetry._marrow import (
     MarrowSurroundings,
     marrow_dose,
-    positive_density,
     with_large_vessels,
 )
-from dosimetry._sources import RadiationSource, check_blood_amount
+from dosimetry._sources import RadiationSource, check_blood_amount, positive_density, scaled_by
 from dosimetry.anatomy import Anatomy
 from dosimetry.blood import CONVENTIONAL_BLOOD_DENSITY_G_PER_ML
 from dosimetry.errors import DosimetryError
@@ -123,7 +122,7 @@ def marrow_dose_blood_method(
         s_value_factor,
     )
     return marrow_dose(
-        {"self": blood_mbq_per_ml.scaled(ratio.value).scaled(1 / density)},
+        {"self": scaled_by(blood_mbq_per_ml, ratio.value, "the ratio").scaled(1 / density)},
         source,
         around,
         method="blood",
@@ -213,7 +212,8 @@ def in_red_marrow(
     """Concentration in red marrow from that of a volume of interest, and what was assumed."""
     recovered = _mean_within("recovery", recovery, most=1.5)
     marrow = _mean_within("red_marrow_fraction", fraction, most=1.0)
-    curve = voi_mbq_per_ml.scaled(1 / recovered).scaled(1 / marrow)
+    curve = scaled_by(voi_mbq_per_ml, 1 / recovered, "recovery")
+    curve = scaled_by(curve, 1 / marrow, "red_marrow_fraction")
     return curve, (
         "ASSUMED: the volume of interest stands for all red marrow",
         f"recovery coefficient {recovered.mean():.3g}; ASSUMED: all activity of the volume of "

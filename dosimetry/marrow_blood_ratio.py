@@ -97,6 +97,8 @@ def _ratio(
     """Mean, relative deviation and description of a named ratio."""
     if model not in RMBLR_MODELS:
         raise DosimetryError(f"rmblr model must be one of {RMBLR_MODELS}, got {model!r}")
+    if not 0 <= cv < np.inf:
+        raise DosimetryError(f"cv must be zero or more, got {cv!r}")
     if model == "unity":
         note = f"ASSUMED: marrow concentration equals blood (Forrer 2009), CV {cv:.0%}"
         return 1.0, cv, note
@@ -106,6 +108,6 @@ def _ratio(
         centre = _EXTRACELLULAR_FRACTION / (1 - haematocrit)
         note = f"ASSUMED: RMBLR 0.19/(1-Hct) = {centre:.2f} (Sgouros 1993), CV {cv:.0%}"
         return centre, cv, note
-    if value is None or sd is None or not (value > 0 and sd >= 0):
+    if value is None or sd is None or not (0 < value < np.inf and 0 <= sd < np.inf):
         raise DosimetryError(f"measured needs value > 0 and sd >= 0, got {value!r} and {sd!r}")
     return value, sd / value, f"RMBLR measured: {value:g} +- {sd:g}"

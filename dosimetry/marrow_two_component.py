@@ -10,10 +10,16 @@ import numpy.typing as npt
 from dosimetry._marrow import (
     MarrowSurroundings,
     marrow_dose,
-    positive_density,
     with_large_vessels,
 )
-from dosimetry._sources import RadiationSource, check_blood_amount, check_sources, emitter_of
+from dosimetry._sources import (
+    RadiationSource,
+    check_blood_amount,
+    check_sources,
+    emitter_of,
+    positive_density,
+    scaled_by,
+)
 from dosimetry.anatomy import Anatomy
 from dosimetry.blood import CONVENTIONAL_BLOOD_DENSITY_G_PER_ML
 from dosimetry.marrow import MARROW_DENSITY_G_PER_ML, in_red_marrow
@@ -89,7 +95,7 @@ def marrow_dose_two_component(
     check_sources({"blood": blood_mbq_per_ml, "marrow": marrow_mbq_per_ml}, emitter_of(source))
     check_blood_amount(blood_mbq_per_ml, whole_body_mbq, anatomy)
     image, image_notes = in_red_marrow(marrow_mbq_per_ml, recovery, red_marrow_fraction)
-    from_blood = blood_mbq_per_ml.scaled(ratio.value).scaled(1 / blood_density)
+    from_blood = scaled_by(blood_mbq_per_ml, ratio.value, "the ratio").scaled(1 / blood_density)
     specific = image.scaled(1 / marrow_density) + from_blood.scaled(-1.0)
     organs, vessel_notes = with_large_vessels(organ_mbq, blood_mbq_per_ml, large_vessel_volume_ml)
     around = MarrowSurroundings(

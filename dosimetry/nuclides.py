@@ -181,6 +181,8 @@ def nuclide(name: str) -> Nuclide:
     >>> lutetium.name, round(lutetium.half_life_h / 24, 3), round(lutetium.electron_energy_mev, 4)
     ('Lu-177', 6.647, 0.1479)
     """
+    if not isinstance(name, str):
+        raise DosimetryError(f"a nuclide is given by its name, such as 'Lu-177', got {name!r}")
     canonical = _canonical(name)
     if canonical not in _available():
         close = get_close_matches(canonical, sorted(_available()), n=5, cutoff=0.5)

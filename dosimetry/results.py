@@ -55,6 +55,13 @@ class AbsorbedDose:
     def __post_init__(self) -> None:
         if not self.contributions:
             raise DosimetryError(f"the dose to {self.region} needs at least one contribution")
+        shapes = {name: curve.shape for name, curve in self.contributions.items()}
+        try:
+            np.broadcast_shapes(*shapes.values())
+        except ValueError:
+            raise DosimetryError(
+                f"the draws of the dose to {self.region} do not fit together: {shapes}"
+            ) from None
         object.__setattr__(self, "contributions", MappingProxyType(dict(self.contributions)))
         object.__setattr__(self, "assumptions", tuple(dict.fromkeys(self.assumptions)))
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from dosimetry._sources import RadiationSource
+from dosimetry._sources import RadiationSource, scaled_by
 from dosimetry.anatomy import Anatomy
 from dosimetry.blood import CONVENTIONAL_BLOOD_DENSITY_G_PER_ML, blood_dose
 from dosimetry.errors import DosimetryError
@@ -86,6 +86,13 @@ def whole_body_points(
     [998.2, 249.6]
     """
     time = _times(time_h)
+    if not (0 < activity_mbq < np.inf and 0 < decay_per_h < np.inf):
+        raise DosimetryError(
+            f"activity_mbq and decay_per_h must be positive, got {activity_mbq!r} and "
+            f"{decay_per_h!r}"
+        )
+    if not 0 <= administered_cv < np.inf:
+        raise DosimetryError(f"administered_cv must be zero or more, got {administered_cv!r}")
     views = [anterior_counts] if posterior_counts is None else [anterior_counts, posterior_counts]
     net, relative2 = _net_counts(views, background_counts, time)
     mean = np.prod(net, axis=0) ** (1 / len(views))
@@ -156,9 +163,10 @@ def whole_body_from_retention(
     20.85
     """
     fraction = np.asarray(retained_fraction, dtype=np.float64)
-    if not (time_h > 0 and activity_mbq > 0):
+    if not (time_h > 0 and 0 < activity_mbq < np.inf and 0 < decay_per_h < np.inf):
         raise DosimetryError(
-            f"time and activity must be positive, got {time_h!r} h and {activity_mbq!r} MBq"
+            f"time, activity and decay must be positive, got {time_h!r} h, {activity_mbq!r} MBq "
+            f"and {decay_per_h!r} /h"
         )
     most = np.exp(-decay_per_h * time_h)
     if not ((fraction > 0) & (fraction <= most)).all():
@@ -230,7 +238,7 @@ def blood_dose_from_whole_body(
     if not ((share > 0) & (share < 1)).all():
         raise DosimetryError(f"blood_share must lie between 0 and 1, got {blood_share!r}")
     dose = blood_dose(
-        whole_body_mbq.scaled(share / anatomy.blood_volume_ml(formula=formula)),
+        scaled_by(whole_body_mbq, share / anatomy.blood_volume_ml(formula=formula), "blood_share"),
         source,
         anatomy=anatomy,
         whole_body_mbq=whole_body_mbq,
@@ -247,7 +255,9 @@ def blood_dose_from_whole_body(
 
 def _times(time_h: npt.ArrayLike) -> FloatArray:
     time = np.atleast_1d(np.asarray(time_h, dtype=np.float64))
-    if not np.isfinite(time).all() or time[0] < 0 or (np.diff(time) <= 0).any():
+    if time.ndim != 1 or not time.size or not np.isfinite(time).all():
+        raise DosimetryError(f"times must be a list of finite numbers, got {time_h!r}")
+    if time[0] < 0 or (np.diff(time) <= 0).any():
         raise DosimetryError(f"times must rise from 0 h or later, got {time.tolist()}")
     return time
 
@@ -256,9 +266,13 @@ def _net_counts(
     views: list[npt.ArrayLike], background: tuple[float, float], time: FloatArray
 ) -> tuple[FloatArray, FloatArray]:
     """Counts above background and their squared relative error, shape (views, times)."""
+    if any(np.shape(view) not in ((), time.shape) for view in views):
+        raise DosimetryError(
+            f"one count per time is needed, got {[np.shape(v) for v in views]} for {time.shape}"
+        )
     gross = np.array([np.broadcast_to(np.asarray(v, np.float64), time.shape) for v in views])
     below = np.array(background[: len(views)], dtype=np.float64)[:, None]
-    if not np.isfinite(gross).all() or (below < 0).any() or (gross <= below).any():
+    if not (np.isfinite(gross).all() and (below >= 0).all() and (gross > below).all()):
         raise DosimetryError(
             f"counts must exceed their background {background}, got at least {gross.min():g}"
         )

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
-from functools import cache
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +13,8 @@ from dosimetry.transport import _columns as col
 from dosimetry.transport.electrons import ELECTRON_MASS_MEV, LOWEST_ENERGY_MEV, range_table
 from dosimetry.transport.photons import form_table, photon_table
 from dosimetry.transport.tables import electron_table
+from kinetics.cores import n_cores, on_all_cores
+from kinetics.progress import tracked
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -22,7 +22,6 @@ N_BATCHES = 40
 """Independent batches of a run: the standard error comes from their spread."""
 _PHOTON_CUT_MEV = 0.01
 _KILL_CM = 30.0
-_PATIENCE_S = 2.0  # before a bar is shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +85,7 @@ def batches(
     seed : list of int
         Same numbers for the same seed, whatever the number of workers.
     workers : int, optional
-        Threads; all cores unless given.
+        1 stays in the calling thread; all cores unless given.
     progress : bool
         Show a bar when the run lasts more than two seconds.
     """
@@ -100,25 +99,18 @@ def batches(
     physics = _physics(source, setup)
     finder = _finder(setup)
 
-    def batch(k: int) -> None:
-        run_batches(*physics, source, setup.edges, finder, n, states, scores, k, k + 1)
+    def work(begin: int, first: int, last: int) -> None:
+        k = begin + first
+        run_batches(*physics, source, setup.edges, finder, n, states, scores, k, begin + last)
 
-    with ThreadPoolExecutor(workers or _n_cores()) as pool:
-        done = [pool.submit(batch, k) for k in range(N_BATCHES)]
-        if progress and wait(done, timeout=_PATIENCE_S).not_done:
-            from rich.progress import track
-
-            for _ in track(as_completed(done), "transport", total=N_BATCHES):
-                pass
-    for future in done:
-        future.result()
+    if workers == 1:
+        work(0, 0, N_BATCHES)
+        return scores / n
+    step = 2 * n_cores() if progress else N_BATCHES
+    rounds = range(0, N_BATCHES, step)
+    for begin in tracked(rounds, len(rounds), "transport", shown=progress):
+        on_all_cores(min(step, N_BATCHES - begin), partial(work, begin))
     return scores / n
-
-
-@cache
-def _n_cores() -> int:
-    granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return int(os.environ.get("NUMBA_NUM_THREADS", "0")) or granted or 1
 
 
 def _physics(

@@ -8,36 +8,25 @@ from dosimetry.uncertainty.monte_carlo import (
     measurement_factor,
     monte_carlo_check,
 )
-from dosimetry.uncertainty.recovery import (
-    RecoveryCoefficient,
-    RecoveryCurve,
-    counts_exponent,
-    edge_share,
-    fit_recovery_curve,
-)
+from dosimetry.uncertainty.plots import plot_budget
 from dosimetry.uncertainty.scaling import fit_s_value_exponent, s_value_exponent
 from dosimetry.uncertainty.tia import tia_from_draws, tia_from_fit, tia_from_parameters
-from dosimetry.uncertainty.voi import sphere_diameter_mm, voi_relative_sd
+from dosimetry.uncertainty.voi import voi_relative_sd
 
 __all__ = [
     "RELATIVE_UNCERTAINTY",
     "DoseMeasurement",
     "DoseUncertainty",
     "MonteCarloCheck",
-    "RecoveryCoefficient",
-    "RecoveryCurve",
-    "counts_exponent",
     "dose_draws",
     "dose_uncertainty",
-    "edge_share",
-    "fit_recovery_curve",
     "fit_s_value_exponent",
     "lognormal_factor",
     "measurement_factor",
     "monte_carlo_check",
+    "plot_budget",
     "s_value_exponent",
     "s_value_factor",
-    "sphere_diameter_mm",
     "tia_from_draws",
     "tia_from_fit",
     "tia_from_parameters",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dosimetry.errors import DosimetryError
-from dosimetry.uncertainty.recovery import RecoveryCoefficient, RecoveryCurve, counts_exponent
+from dosimetry.recovery import RecoveryCoefficient, RecoveryCurve, counts_exponent
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,13 +35,14 @@ class DoseMeasurement:
         Volume of the region as outlined (mL).
     voi_relative_sd : float
         Relative uncertainty of the volume; see the function of the same name.
-    recovery : RecoveryCurve or RecoveryCoefficient, optional
-        By default a coefficient of one, without uncertainty.
+    recovery : RecoveryCoefficient or RecoveryCurve, optional
+        A curve stands for its coefficient at `volume_ml`; draws follow all of it. By default a
+        coefficient of one, without uncertainty.
     calibration_relative_sd : float
         Relative uncertainty of the calibration factor (activity meter included).
     spect_fwhm_mm : float, optional
         Spatial resolution of the emission image (mm), for the counts that an error of the outline
-        wins or loses. None: the counts do not depend on the outline.
+        wins or loses, above zero. None: the counts do not depend on the outline.
     s_value_exponent : float
         :math:`c_2` of :math:`S = c_1 m^{-c_2}`; see the function of the same name.
     s_value_relative_sd : float
@@ -58,7 +59,7 @@ class DoseMeasurement:
     s_value_gy_per_mbq_h: float
     volume_ml: float
     voi_relative_sd: float
-    recovery: RecoveryCurve | RecoveryCoefficient = _NO_CORRECTION
+    recovery: RecoveryCoefficient | RecoveryCurve = _NO_CORRECTION
     calibration_relative_sd: float = 0.0
     spect_fwhm_mm: float | None = None
     s_value_exponent: float = 1.0
@@ -79,9 +80,9 @@ class DoseMeasurement:
             value = getattr(self, name)
             if not 0 <= value < np.inf:
                 raise DosimetryError(f"{name} must be zero or positive, got {value!r}")
-        if self.spect_fwhm_mm is not None and not 0 <= self.spect_fwhm_mm < np.inf:
+        if self.spect_fwhm_mm is not None and not 0 < self.spect_fwhm_mm < np.inf:
             raise DosimetryError(
-                f"spect_fwhm_mm must be zero or positive, or None, got {self.spect_fwhm_mm!r}"
+                f"spect_fwhm_mm must be positive or None, got {self.spect_fwhm_mm!r}"
             )
 
     @property
@@ -90,12 +91,19 @@ class DoseMeasurement:
         return float(self.tia_mbq_h * self.s_value_gy_per_mbq_h)
 
     @property
+    def coefficient(self) -> RecoveryCoefficient:
+        """Recovery at the volume of the region."""
+        if isinstance(self.recovery, RecoveryCurve):
+            return self.recovery.coefficient(self.volume_ml)
+        return self.recovery
+
+    @property
     def relative_sd(self) -> Mapping[str, float]:
         """Relative standard uncertainty of each input."""
         return MappingProxyType(
             {
                 "voi": float(self.voi_relative_sd),
-                "recovery": float(self.recovery.relative_sd(self.volume_ml)),
+                "recovery": float(self.coefficient.relative_sd),
                 "calibration": float(self.calibration_relative_sd),
                 "tia": float(self.tia_sd_mbq_h / self.tia_mbq_h),
                 "s_value": float(self.s_value_relative_sd),
@@ -105,11 +113,10 @@ class DoseMeasurement:
     @property
     def tia_exponent(self) -> float:
         """Relative change of the time-integrated activity for a relative change of the volume."""
-        counts = 0.0
+        recovery, counts = self.coefficient, 0.0
         if self.spect_fwhm_mm is not None:
-            recovered = self.recovery(self.volume_ml)
-            counts = float(counts_exponent(self.volume_ml, self.spect_fwhm_mm, recovered))
-        return counts - float(self.recovery.slope(self.volume_ml))
+            counts = float(counts_exponent(self.volume_ml, self.spect_fwhm_mm, recovery.value))
+        return counts - recovery.log_slope
 
     @property
     def assumptions(self) -> tuple[str, ...]:
@@ -124,7 +131,9 @@ class DoseMeasurement:
             notes.append("ASSUMED: counts do not depend on the outline (no spect_fwhm_mm given)")
         else:
             notes.append("ASSUMED: the region is a uniform sphere without surrounding activity")
-        if isinstance(self.recovery, RecoveryCoefficient) and self.recovery.log_slope == 0:
+        if isinstance(self.recovery, RecoveryCurve):
+            notes.extend(self.recovery.notes(self.volume_ml))
+        elif self.recovery.log_slope == 0:
             notes.append("ASSUMED: the recovery coefficient does not change with the volume")
         if self.voi_relative_sd > _FIRST_ORDER_LIMIT:
             notes.append(
@@ -249,13 +258,50 @@ def dose_uncertainty(measurement: DoseMeasurement) -> DoseUncertainty:
 
     Examples
     --------
-    >>> kidneys = DoseMeasurement(
-    ...     tia_mbq_h=2e4, tia_sd_mbq_h=0.171 * 2e4, s_value_gy_per_mbq_h=2.8e-4,
-    ...     volume_ml=300.0, voi_relative_sd=0.054, calibration_relative_sd=0.05,
-    ...     s_value_relative_sd=0.167,
+    From the activity of a tumour in four images to its dose, with the budget:
+
+    >>> from dosimetry import nuclide, sphere_s_value
+    >>> from dosimetry.recovery import fit_recovery
+    >>> from dosimetry.uncertainty import (
+    ...     dose_draws, s_value_exponent, tia_from_draws, tia_from_fit, voi_relative_sd
     ... )
-    >>> round(dose_uncertainty(kidneys).relative_uncertainty, 3)
-    0.25
+    >>> from kinetics import fit_curve
+    >>> decay = nuclide("Lu-177").decay_per_h
+    >>> phantom = fit_recovery([0.5, 1, 2, 4, 8, 16, 32], [0.2, 0.3, 0.42, 0.55, 0.67, 0.77, 0.85])
+    >>> recovery = phantom.coefficient(20.0)
+    >>> activity_mbq = np.array([14.0, 12.0, 7.0, 4.0]) / recovery.value
+    >>> fit = fit_curve(
+    ...     [4, 24, 96, 168], activity_mbq, 0.04 * activity_mbq, form="mono", decay_per_h=decay
+    ... )
+    >>> tia, tia_sd = tia_from_fit(fit, decay_per_h=decay)
+    >>> s_value = sphere_s_value("Lu-177", mass_g=20.0 * 1.03)
+    >>> tumour = DoseMeasurement(
+    ...     tia_mbq_h=tia, tia_sd_mbq_h=tia_sd, s_value_gy_per_mbq_h=float(s_value.total),
+    ...     volume_ml=20.0, voi_relative_sd=float(voi_relative_sd(20.0, voxel_mm=1.5, fwhm_mm=2.0)),
+    ...     recovery=phantom, calibration_relative_sd=0.04, spect_fwhm_mm=10.0,
+    ...     s_value_exponent=s_value_exponent(s_value), s_value_relative_sd=0.03,
+    ... )
+    >>> result = dose_uncertainty(tumour)
+    >>> round(result.dose_gy, 2), round(result.standard_uncertainty_gy, 2)
+    (9.81, 0.94)
+    >>> {name: round(share) for name, share in result.variance_share_pct.items()}
+    {'voi': 65, 'recovery': 0, 'calibration': 17, 'tia': 8, 's_value': 10}
+
+    The same by drawing, and with posterior draws of the curve in place of the fit:
+
+    >>> rng = np.random.default_rng(1)
+    >>> draws_gy = dose_draws(tumour, n_draws=20_000, rng=rng)
+    >>> round(float(draws_gy.std()), 1)
+    0.9
+    >>> posterior = fit.curve.scaled(rng.normal(1.0, 0.06, 20_000))
+    >>> from dataclasses import replace
+    >>> tia, tia_sd = tia_from_draws(posterior)
+    >>> drawn = replace(tumour, tia_mbq_h=tia, tia_sd_mbq_h=tia_sd)
+    >>> round(dose_uncertainty(drawn).relative_uncertainty, 2)
+    0.11
+    >>> draws_gy = dose_draws(drawn, n_draws=20_000, rng=rng, tia_mbq_h=posterior.integral())
+    >>> round(float(draws_gy.std() / draws_gy.mean()), 2)
+    0.11
     """
     sd = measurement.relative_sd
     volume_to_tia, exponent = measurement.tia_exponent, measurement.s_value_exponent

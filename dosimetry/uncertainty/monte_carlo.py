@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
+from dosimetry.recovery import RecoveryCurve, sphere_diameter_mm, sphere_recovery
+from dosimetry.recovery.blurred_sphere import sphere_counts_ratio
 from dosimetry.uncertainty.factors import lognormal_factor
 from dosimetry.uncertainty.gear2018 import DoseMeasurement, DoseUncertainty, dose_uncertainty
-from dosimetry.uncertainty.recovery import sphere_counts_ratio, sphere_recovery
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +26,8 @@ def measurement_factor(
     r"""Draws of the dose over its nominal value, from everything but the curve fit.
 
     Multiplies a dose, a dose rate or a curve whose draws hold the uncertainty of the kinetics
-    alone (``curve.scaled(factor)``).
+    alone (``curve.scaled(factor)``), or goes to `organ_dose` and `tumour_dose` as their
+    ``s_value_factor``, with the mass of the region as one number.
 
     Parameters
     ----------
@@ -58,12 +60,12 @@ def measurement_factor(
     m, nominal_ml = measurement, measurement.volume_ml
     sd = m.relative_sd
     size = lognormal_factor(1.0, sd["voi"], n_draws=n_draws, rng=rng)
-    volume = nominal_ml * size
-    factor = size**-m.s_value_exponent / m.recovery.ratio_draws(volume, nominal_ml, rng=rng)
+    factor = size**-m.s_value_exponent / _recovery_ratio(m, size, rng)
     if m.spect_fwhm_mm is not None:
-        own = sphere_recovery(nominal_ml, m.spect_fwhm_mm)
-        power = own / float(m.recovery(nominal_ml))
-        factor = factor * sphere_counts_ratio(volume, nominal_ml, m.spect_fwhm_mm) ** power
+        own = float(sphere_recovery(sphere_diameter_mm(nominal_ml), m.spect_fwhm_mm))
+        power = own / m.coefficient.value
+        counts = sphere_counts_ratio(nominal_ml * size, nominal_ml, m.spect_fwhm_mm)
+        factor = factor * counts**power
     for name in ("calibration", "s_value"):
         factor = factor * lognormal_factor(1.0, sd[name], n_draws=n_draws, rng=rng)
     return np.asarray(factor)
@@ -115,6 +117,16 @@ def dose_draws(
         if tia.shape != (n_draws,):
             raise DosimetryError(f"tia_mbq_h must hold {n_draws} draws, got shape {tia.shape}")
     return np.asarray(factor * tia * measurement.s_value_gy_per_mbq_h)
+
+
+def _recovery_ratio(m: DoseMeasurement, size: FloatArray, rng: np.random.Generator) -> FloatArray:
+    """Drawn recovery at drawn volumes, over the nominal one."""
+    recovery, n_draws = m.coefficient, len(size)
+    if isinstance(m.recovery, RecoveryCurve):
+        drawn = m.recovery.draws(m.volume_ml * size, n_draws=n_draws, rng=rng)
+        return np.asarray(drawn / recovery.value)
+    factor = lognormal_factor(1.0, recovery.relative_sd, n_draws=n_draws, rng=rng)
+    return np.asarray(factor * size**recovery.log_slope)
 
 
 @dataclass(frozen=True, eq=False)

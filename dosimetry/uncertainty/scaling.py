@@ -6,11 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
+from dosimetry.s_values import SValue
 
 FloatArray = npt.NDArray[np.float64]
 
 
-def s_value_exponent(electron: float, photon: float, alpha: float = 0.0) -> float:
+def s_value_exponent(s_value: SValue) -> float:
     r"""Exponent :math:`c_2` of a self S value from its parts.
 
     Electrons and alpha particles scale with 1/m, photons with :math:`m^{-2/3}` (the rule of
@@ -18,8 +19,8 @@ def s_value_exponent(electron: float, photon: float, alpha: float = 0.0) -> floa
 
     Parameters
     ----------
-    electron, photon, alpha : float
-        Parts of the S value, in any one unit.
+    s_value : SValue
+        Self S value with scalar parts.
 
     Returns
     -------
@@ -33,13 +34,13 @@ def s_value_exponent(electron: float, photon: float, alpha: float = 0.0) -> floa
 
     Examples
     --------
-    >>> round(s_value_exponent(0.95, 0.05), 4)
+    >>> round(s_value_exponent(SValue(electron=0.95, photon=0.05)), 4)
     0.9833
     """
-    parts = (electron, photon, alpha)
-    if not (all(part >= 0 for part in parts) and sum(parts) > 0):
+    parts = (s_value.electron, s_value.photon, s_value.alpha)
+    if not (min(parts) >= 0 and sum(parts) > 0):
         raise DosimetryError(f"parts of an S value must be zero or positive, got {parts}")
-    return float((electron + alpha + photon * 2 / 3) / sum(parts))
+    return float((s_value.total - s_value.photon / 3) / s_value.total)
 
 
 def fit_s_value_exponent(

@@ -61,6 +61,8 @@ def tia_from_parameters(
 def tia_from_fit(fit: CurveFit, *, decay_per_h: float) -> tuple[float, float]:
     """Integral of a fitted curve and its uncertainty from the covariance of the fit.
 
+    `kinetics.curve_fits.fit_cohort` states both itself, as ``tia`` and ``tia_sd``.
+
     Parameters
     ----------
     fit : kinetics.CurveFit

@@ -6,22 +6,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
+from dosimetry.recovery.blurred_sphere import FWHM_PER_SIGMA, sphere_diameter_mm
 
 FloatArray = npt.NDArray[np.float64]
-
-
-def sphere_diameter_mm(volume_ml: npt.ArrayLike) -> FloatArray:
-    """Diameter of the sphere of a volume (mm).
-
-    Raises
-    ------
-    DosimetryError
-        If a volume is not positive.
-    """
-    volume = np.asarray(volume_ml, dtype=np.float64)
-    if not ((volume > 0) & np.isfinite(volume)).all():
-        raise DosimetryError(f"volumes must be positive, got {volume_ml!r} mL")
-    return np.asarray(np.cbrt(6e3 * volume / np.pi))
 
 
 def voi_relative_sd(
@@ -81,6 +68,6 @@ def voi_relative_sd(
             f"fwhm_mm and delineation_relative_sd must be zero or positive, got {fwhm_mm!r} and "
             f"{delineation_relative_sd!r}"
         )
-    variance_mm2 = np.mean(side**2) / 6 + fwhm**2 / (4 * np.log(2))
+    variance_mm2 = np.mean(side**2) / 6 + 2 * (fwhm / FWHM_PER_SIGMA) ** 2
     outline = 3 * np.sqrt(variance_mm2) / sphere_diameter_mm(volume_ml)
     return np.asarray(np.sqrt(outline**2 + extra**2))

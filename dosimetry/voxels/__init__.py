@@ -1,11 +1,21 @@
 """Activity maps to dose maps: voxel kernels, convolution, dose-volume histograms."""
 
+from dosimetry.recovery import (
+    RECOVERY_FORMS,
+    RecoveredActivity,
+    RecoveryCurve,
+    fit_recovery,
+    plot_recovery,
+    recovered_activity,
+    sphere_peak_recovery,
+    sphere_recovery,
+    sphere_volume_ml,
+)
 from dosimetry.voxels.contours import contour_fractions
 from dosimetry.voxels.convolution import convolve
 from dosimetry.voxels.density import LEAST_DENSITY_G_PER_ML, density_scaled
 from dosimetry.voxels.dose import dose_map, map_notes
 from dosimetry.voxels.dvh import DoseVolumeHistogram, dose_volume_histogram
-from dosimetry.voxels.gaussian_sphere import sphere_peak_recovery, sphere_recovery
 from dosimetry.voxels.image import VoxelImage, require_same_grid
 from dosimetry.voxels.kernel import VoxelKernel, voxel_kernel
 from dosimetry.voxels.marrow_map import (
@@ -15,14 +25,7 @@ from dosimetry.voxels.marrow_map import (
     red_marrow_map,
     vertebral_marrow_dose,
 )
-from dosimetry.voxels.plots import plot_dvh, plot_recovery, plot_slice
-from dosimetry.voxels.recovered import RecoveredActivity, recovered_activity
-from dosimetry.voxels.recovery import (
-    RECOVERY_FORMS,
-    RecoveryCurve,
-    fit_recovery,
-    sphere_volume_ml,
-)
+from dosimetry.voxels.plots import plot_dvh, plot_slice
 from dosimetry.voxels.regions import (
     RegionStatistics,
     region_masks,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import os
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
+from kinetics.cores import on_all_cores
 
 METHODS = ("auto", "fft", "direct")
 PRECISIONS = {"double": np.float64, "single": np.float32}
@@ -84,19 +84,15 @@ def convolve(
     return out.reshape(source.shape)
 
 
-def n_workers() -> int:
-    """Cores that may be used."""
-    granted = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return granted or 1
+def in_pieces(work: Callable[[int, int], object], n: int, *, size: int) -> None:
+    """Call ``work(first, last)`` over the range 0 to n on all cores, `size` or fewer at a time."""
+    edges = np.linspace(0, n, -(-n // size) + 1).astype(int).tolist()
 
+    def run(first: int, last: int) -> None:
+        for span in pairwise(edges[first : last + 1]):
+            work(*span)
 
-def on_threads(work: Any, n: int, *, piece: int | None = None) -> None:
-    """Call ``work(first, last)`` over the range 0 to n in pieces, on all cores."""
-    workers = min(n_workers(), n)
-    count = 4 * workers if piece is None else -(-n // piece)
-    edges = np.unique(np.linspace(0, n, count + 1).astype(int)).tolist()
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(lambda span: work(*span), pairwise(edges)))
+    on_all_cores(len(edges) - 1, run)
 
 
 def _checked(
@@ -146,7 +142,7 @@ def _faster(shape: tuple[int, ...], kernel: tuple[int, ...]) -> str:
 def _direct(values: Array, kernel: Array, out: Array) -> None:
     from dosimetry.voxels._kernels import convolve_range
 
-    on_threads(lambda a, b: convolve_range(a, b, values, kernel, out), len(values))
+    on_all_cores(len(values), lambda a, b: convolve_range(a, b, values, kernel, out))
 
 
 def _by_slabs(values: Array, kernel: Array, out: Array) -> None:
@@ -193,9 +189,9 @@ def _transform(
         planes = ifft(f[skip + a : skip + b], axis=1, overwrite_x=True)[:, :ny]
         out[a:b] = irfft(planes, pz, axis=2)[..., :nz]
 
-    on_threads(forward, nx, piece=_PIECE)
-    on_threads(multiply, py, piece=_PIECE)
-    on_threads(back, len(out), piece=_PIECE)
+    in_pieces(forward, nx, size=_PIECE)
+    in_pieces(multiply, py, size=_PIECE)
+    in_pieces(back, len(out), size=_PIECE)
 
 
 def _kernel_spectrum(kernel: Array, padded: tuple[int, ...]) -> Array:

@@ -49,7 +49,7 @@ class VoxelImage:
             raise DosimetryError("the affine is singular: a voxel has no size")
         cosines = axes / sizes
         if not np.allclose(cosines.T @ cosines, np.eye(3), atol=1e-3):
-            raise DosimetryError("the affine is sheared: the axes of the grid must be at 90 degrees")
+            raise DosimetryError("the affine is sheared: axes of the grid must be at 90 degrees")
         affine.setflags(write=False)
         object.__setattr__(self, "values", values)
         object.__setattr__(self, "affine", affine)
@@ -90,10 +90,12 @@ def require_same_grid(**images: VoxelImage) -> None:
     for name, image in others:
         if image.shape != reference.shape:
             raise DosimetryError(
-                f"{name} has {image.shape} voxels, {first} {reference.shape}: bring both to one grid"
+                f"{name} has {image.shape} voxels, {first} {reference.shape}: "
+                "bring both to one grid"
             )
         shift = float(np.abs(image.affine - reference.affine).max())
         if shift > 1e-3:
             raise DosimetryError(
-                f"{name} and {first} lie on different grids (affines differ by up to {shift:.3g} mm)"
+                f"{name} and {first} lie on different grids "
+                f"(affines differ by up to {shift:.3g} mm)"
             )

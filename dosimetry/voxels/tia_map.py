@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
-from dosimetry.voxels.convolution import on_threads
+from dosimetry.voxels.convolution import in_pieces
 from dosimetry.voxels.dose import map_notes
 from dosimetry.voxels.image import VoxelImage, require_same_grid
 from dosimetry.voxels.regions import Mask, region_weights
@@ -259,7 +259,7 @@ def _run(
         for whole, piece in zip(out, part, strict=True):
             whole[where] = piece
 
-    on_threads(work, n if chosen is None else len(chosen), piece=_PIECE)
+    in_pieces(work, n if chosen is None else len(chosen), size=_PIECE)
     tia, error, rate, status = (x.reshape(first.shape) for x in out)
     return TiaMap(
         tia=first.with_values(tia, "MBq h/mL"),

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinetics.curves import FloatArray
-from kinetics.diagnostics._progress import tracked
 from kinetics.diagnostics._rows import usable
 from kinetics.errors import KineticsError
 from kinetics.estimation.fit import fit_population
 from kinetics.estimation.objective import METHODS, evaluate
 from kinetics.population.data import IntArray, PopulationData
+from kinetics.progress import tracked
 
 if TYPE_CHECKING:
     import pandas as pd

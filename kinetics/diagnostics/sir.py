@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinetics.curves import FloatArray
-from kinetics.diagnostics._progress import tracked
 from kinetics.diagnostics._rows import usable
 from kinetics.diagnostics.bootstrap import interval_table
 from kinetics.errors import KineticsError
 from kinetics.estimation.objective import evaluate
 from kinetics.posterior import effective_sample_size, normalised_weights
+from kinetics.progress import tracked
 
 if TYPE_CHECKING:
     import pandas as pd

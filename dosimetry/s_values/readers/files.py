@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from dosimetry.errors import DosimetryError
 
@@ -61,10 +62,29 @@ def delimiter_of(text: str) -> str:
     return next((mark for mark in "\t;" if mark in text), ",")
 
 
-def table_rows(text: str, delimiter: str) -> list[list[str]]:
+def table_rows(path: Path, text: str, delimiter: str) -> list[list[str]]:
     """Cells of every line, blanks stripped; list index plus one is the row of the file."""
     lines = csv.reader(text.splitlines(), delimiter=delimiter)
-    return [[cell.strip() for cell in line] for line in lines]
+    try:
+        return [[cell.strip() for cell in line] for line in lines]
+    except csv.Error as error:
+        refuse(path, f"this is no table ({error}); is a quotation mark left open?")
+
+
+def json_content(path: Path, text: str) -> Any:
+    """Content of a JSON text.
+
+    Raises
+    ------
+    DosimetryError
+        If it is no JSON, nested too deep or has a number of thousands of digits.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        refuse(path, f"this is no JSON ({error.msg})", row=error.lineno)
+    except (ValueError, RecursionError) as error:
+        refuse(path, f"this is no JSON of S values ({error})")
 
 
 def number(path: Path, cell: str, *, row: int, column: str, delimiter: str = "") -> float:

@@ -82,7 +82,7 @@ def read_idac(
     """
     file, text = read_text(path)
     delimiter = delimiter_of(text)
-    rows = table_rows(text, delimiter)
+    rows = table_rows(file, text, delimiter)
     head_row, columns = _header(file, rows)
     source = emitter(nuclide)
     scale = s_value_unit(unit)

@@ -124,7 +124,7 @@ def read_olinda(
     """
     file, text = read_text(path)
     delimiter = delimiter_of(text)
-    section = _chosen(file, _sections(file, table_rows(text, delimiter)), nuclide, sex)
+    section = _chosen(file, _sections(file, table_rows(file, text, delimiter)), nuclide, sex)
     kind = section.of("kind")
     if kind and kind.lower() != "total":
         refuse(file, f"this is a table of {kind} dose factors; legal is the table of Total")

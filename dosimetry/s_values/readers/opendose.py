@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from dosimetry.errors import DosimetryError
 from dosimetry.s_values import SValueTable
-from dosimetry.s_values.readers.files import delimiter_of, number, read_text, refuse, table_rows
+from dosimetry.s_values.readers.files import (
+    delimiter_of,
+    json_content,
+    number,
+    read_text,
+    refuse,
+    table_rows,
+)
 from dosimetry.s_values.readers.regions import region_name
 from dosimetry.s_values.readers.split import Emitter, Pair, emitter
 from dosimetry.s_values.readers.tables import (
@@ -146,7 +151,7 @@ def _lines(path: Path, text: str) -> list[_Line]:
     if text.lstrip().startswith("["):
         return _json_lines(path, text)
     delimiter = delimiter_of(text)
-    rows = table_rows(text, delimiter)
+    rows = table_rows(path, text, delimiter)
     head = [re.sub(r"[^a-z]+", " ", cell.lower()).strip() for cell in rows[0]]
     s_column = next((i for i, cell in enumerate(head) if cell.startswith("s value")), None)
     mass_column = next((i for i, cell in enumerate(head) if cell.startswith("mass")), None)
@@ -173,12 +178,8 @@ def _check_unit(path: Path, heading: str) -> None:
 
 
 def _json_lines(path: Path, text: str) -> list[_Line]:
-    try:
-        content: Any = json.loads(text)
-    except json.JSONDecodeError as error:
-        refuse(path, f"this is no JSON ({error.msg})", row=error.lineno)
     lines = []
-    for index, row in enumerate(content, start=1):
+    for index, row in enumerate(json_content(path, text), start=1):
         if not isinstance(row, list) or len(row) != 4 or not isinstance(row[0], str):
             refuse(path, "legal is [target, S value, standard error, mass]", row=index)
         s_value = number(path, str(row[1]), row=index, column="S-value")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from dosimetry.nuclides import nuclide as nuclide_of
 from dosimetry.s_values import SValueTable
 from dosimetry.s_values.readers.files import (
     delimiter_of,
+    json_content,
     number,
     read_text,
     refuse,
@@ -120,10 +120,7 @@ def read_sphere_s_values(path: str | Path) -> dict[str, FloatArray]:
         If the file is no such JSON, the lists differ in length, or a mass does not rise.
     """
     file, text = read_text(path)
-    try:
-        content: Any = json.loads(text)
-    except json.JSONDecodeError as error:
-        refuse(file, f"this is no JSON ({error.msg})", row=error.lineno)
+    content = json_content(file, text)
     if not isinstance(content, dict) or not content:
         refuse(file, "legal is an object of compositions, each with tumor_mass and total_s_value")
     scale = s_value_unit(_SPHERES).gy_per_mbq_h
@@ -173,6 +170,8 @@ def read_voxel_kernel(
     if text.startswith("version https://git-lfs"):
         refuse(file, "this is a pointer of Git LFS; fetch the file itself (git lfs pull)")
     name, edge = _named(file, nuclide, voxel_mm)
+    if reach_mm is not None and not 0 <= reach_mm < np.inf:
+        raise DosimetryError(f"reach_mm must be zero or more, or None for all, got {reach_mm!r}")
     n_most = None if reach_mm is None else int(reach_mm / edge + 1e-9) + 1
     octant = _octant(file, text, n_most) * s_value_unit(_KERNELS).gy_per_mbq_h
     full = octant
@@ -192,7 +191,9 @@ def _organ_matrix(path: str | Path, region_names: Mapping[str, str] | None) -> M
     file, text = read_text(path)
     delimiter = delimiter_of(text)
     rows = [
-        (row, cells) for row, cells in enumerate(table_rows(text, delimiter), start=1) if any(cells)
+        (row, cells)
+        for row, cells in enumerate(table_rows(file, text, delimiter), start=1)
+        if any(cells)
     ]
     return read_matrix(file, rows, delimiter=delimiter, region_names=region_names)
 
@@ -212,7 +213,7 @@ def _sphere(path: Path, name: str, lists: Any, scale: float) -> FloatArray:
     try:
         columns = [lists["tumor_mass"], lists["total_s_value"]]
         table = np.array(columns, dtype=np.float64).T
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         refuse(path, "legal are the number lists tumor_mass and total_s_value", column=name)
     legal = table.ndim == 2 and len(table) and np.isfinite(table).all() and (table > 0).all()
     if not legal or not (np.diff(table[:, 0]) > 0).all():

@@ -61,7 +61,7 @@ def weighting(
         If the values are in sievert, the nuclide emits alpha particles and no factor is known.
     """
     if w_alpha is not None:
-        if not w_alpha >= 1:
+        if not 1 <= w_alpha < float("inf"):
             raise DosimetryError(f"w_alpha must be 1 or more, got {w_alpha!r}")
         return w_alpha
     if not unit.weighted:

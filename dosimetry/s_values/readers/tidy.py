@@ -102,7 +102,7 @@ def read_tidy(
     """
     file, text = read_text(path)
     delimiter = delimiter_of(text)
-    lines = table_rows(text, delimiter)
+    lines = table_rows(file, text, delimiter)
     columns, header_unit = _header(file, lines[0])
     stated = unit or header_unit
     if stated is None and "unit" not in columns:

@@ -48,13 +48,14 @@ def test_the_number_of_threads_changes_nothing():
 
 
 def test_a_bar_changes_nothing(monkeypatch, capsys):
-    monkeypatch.setattr("dosimetry.transport.run._PATIENCE_S", 0.0)
+    monkeypatch.setattr("kinetics.progress._PATIENCE_S", -1.0)
+    monkeypatch.setenv("FORCE_COLOR", "1")
     shown, quiet = (
         nuclide_point_kernel("Y-90", n_histories=2000, progress=progress).absorbed_mev
         for progress in (True, False)
     )
     np.testing.assert_array_equal(shown, quiet)
-    assert "transport" in capsys.readouterr().out
+    assert "transport" in capsys.readouterr().err
 
 
 def compared_with_egsnrc(energy, n_histories):

@@ -165,7 +165,7 @@ def test_training_refuses_shares_that_do_not_sum_to_one():
 
 @pytest.mark.slow
 def test_training_is_reproducible_and_close_to_what_is_shipped(tmp_path):
-    settings = {"n_electron_energies": 11, "n_photon_energies": 9, "n_histories": 4000}
+    settings = {"n_electron_energies": 25, "n_photon_energies": 21, "n_histories": 10_000}
     one = train_surrogate(tmp_path / "one.npz", **settings)
     other = train_surrogate(tmp_path / "other.npz", **settings, workers=1)
     read = load_surrogates(tmp_path / "one.npz")

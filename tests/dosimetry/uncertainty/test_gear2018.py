@@ -6,27 +6,34 @@ import numpy as np
 import pytest
 
 from dosimetry.errors import DosimetryError
-from dosimetry.uncertainty import (
-    DoseMeasurement,
+from dosimetry.recovery import (
     RecoveryCoefficient,
-    RecoveryCurve,
-    dose_uncertainty,
-    voi_relative_sd,
+    recovery_curve,
+    sphere_diameter_mm,
+    sphere_recovery,
 )
-from dosimetry.uncertainty.recovery import sphere_counts_ratio, sphere_recovery
+from dosimetry.recovery.blurred_sphere import sphere_counts_ratio
+from dosimetry.uncertainty import DoseMeasurement, dose_uncertainty, plot_budget, voi_relative_sd
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "dosimetry_uncertainty_kidneys.csv"
 PUBLISHED = {
     row["source"]: float(row["relative_sd_pct"]) / 100
     for row in csv.DictReader(REFERENCE.read_text().splitlines())
 }
+CURVE = recovery_curve(
+    "log_logistic",
+    {"half_volume_ml": 5.0, "exponent": 0.85},
+    [[0.09, -0.006], [-0.006, 0.0025]],
+    smallest_ml=0.5,
+    largest_ml=500.0,
+)
 TUMOUR = DoseMeasurement(
     tia_mbq_h=900.0,
     tia_sd_mbq_h=60.0,
     s_value_gy_per_mbq_h=9e-3,
     volume_ml=9.0,
     voi_relative_sd=0.2,
-    recovery=RecoveryCurve(5.0, 0.85, [[0.09, -0.006], [-0.006, 0.0025]]),
+    recovery=CURVE,
     calibration_relative_sd=0.04,
     spect_fwhm_mm=10.0,
     s_value_exponent=0.98,
@@ -66,12 +73,12 @@ def test_small_tumours_span_the_published_range():
 def test_sensitivity_to_the_volume_by_differences():
     """Twin: measure again with an outline that is a little larger or smaller."""
     step = 1e-3
-    own = sphere_recovery(9.0, 10.0)
+    own = float(sphere_recovery(sphere_diameter_mm(9.0), 10.0))
 
     def dose(size):
         counts = float(sphere_counts_ratio(np.array([9.0 * size]), 9.0, 10.0)[0])
-        recovered = TUMOUR.recovery(9.0 * size) / TUMOUR.recovery(9.0)
-        power = own / float(TUMOUR.recovery(9.0))
+        recovered = CURVE(9.0 * size) / CURVE(9.0)
+        power = own / float(CURVE(9.0))
         return counts**power / float(recovered) * size**-0.98
 
     slope = (np.log(dose(1 + step)) - np.log(dose(1 - step))) / (2 * step)
@@ -106,6 +113,24 @@ def test_recovery_alone_makes_the_covariance_positive():
     assert dose_uncertainty(replace(TUMOUR, spect_fwhm_mm=None)).covariance_relative > 0
 
 
+def test_a_curve_stands_for_its_coefficient_at_the_volume():
+    one = dose_uncertainty(replace(TUMOUR, recovery=CURVE.coefficient(9.0)))
+    assert one.contributions_gy == pytest.approx(dict(dose_uncertainty(TUMOUR).contributions_gy))
+
+
+def test_plot_of_the_budget():
+    result = dose_uncertainty(TUMOUR)
+    ax = plot_budget(result)
+    labels = [label.get_text() for label in ax.get_yticklabels()]
+    shares = [bar.get_width() for bar in ax.patches]
+    assert labels[-1] == "volume of interest"
+    assert shares == sorted(shares)
+    assert sum(shares) == pytest.approx(100.0)
+    assert ax.texts[-1].get_text().endswith(f"({result.contributions_gy['voi']:.2g} Gy)")
+    sure = DoseMeasurement(100.0, 0.0, 1e-2, volume_ml=10.0, voi_relative_sd=0.0)
+    assert plot_budget(dose_uncertainty(sure), ax) is ax
+
+
 def test_nothing_uncertain():
     sure = DoseMeasurement(100.0, 0.0, 1e-2, volume_ml=10.0, voi_relative_sd=0.0)
     result = dose_uncertainty(sure)
@@ -129,6 +154,7 @@ def test_assumptions_say_what_was_left_out():
     assert "do not depend on the outline" in notes
     assert "does not change with the volume" in notes
     assert "uniform sphere" in " ".join(dose_uncertainty(TUMOUR).assumptions)
+    assert "extrapolated" in " ".join(dose_uncertainty(replace(TUMOUR, volume_ml=0.4)).assumptions)
     vague = dose_uncertainty(replace(TUMOUR, voi_relative_sd=0.5)).assumptions
     assert "known to 50 % only" in vague[-1]
 
@@ -140,7 +166,7 @@ def test_assumptions_say_what_was_left_out():
         ("s_value_exponent", np.nan),
         ("s_value_gy_per_mbq_h", 0.0),
         ("s_value_relative_sd", np.inf),
-        ("spect_fwhm_mm", -1.0),
+        ("spect_fwhm_mm", 0.0),
         ("tia_mbq_h", -5.0),
         ("tia_sd_mbq_h", -5.0),
         ("voi_relative_sd", np.nan),

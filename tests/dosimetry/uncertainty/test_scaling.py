@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from dosimetry.errors import DosimetryError
+from dosimetry.s_values import SValue
 from dosimetry.uncertainty import fit_s_value_exponent, s_value_exponent
 
 
@@ -12,9 +13,9 @@ def test_exponent_is_the_slope_of_the_scaled_s_value():
         return electron / mass + photon / mass ** (2 / 3)
 
     slope = -(np.log(scaled(1 + step)) - np.log(scaled(1 - step))) / (2 * step)
-    assert s_value_exponent(electron, photon) == pytest.approx(slope, rel=1e-6)
-    assert s_value_exponent(0.0, 0.0, 5.0) == pytest.approx(1.0)
-    assert s_value_exponent(0.0, 1.0) == pytest.approx(2 / 3)
+    assert s_value_exponent(SValue(electron, photon)) == pytest.approx(slope, rel=1e-6)
+    assert s_value_exponent(SValue(0.0, 0.0, 5.0)) == pytest.approx(1.0)
+    assert s_value_exponent(SValue(0.0, 1.0)) == pytest.approx(2 / 3)
 
 
 def test_fit_states_the_scatter_about_the_line():
@@ -33,8 +34,8 @@ def test_fit_states_the_scatter_about_the_line():
 @pytest.mark.parametrize(
     ("make", "match"),
     [
-        (lambda: s_value_exponent(-1.0, 1.0), "zero or positive"),
-        (lambda: s_value_exponent(0.0, 0.0), "zero or positive"),
+        (lambda: s_value_exponent(SValue(-1.0, 1.0)), "zero or positive"),
+        (lambda: s_value_exponent(SValue(0.0, 0.0)), "zero or positive"),
         (lambda: fit_s_value_exponent([1, 2], [1, 2]), "at least three"),
         (lambda: fit_s_value_exponent([1, 2, 3], [1, 2, -3]), "positive"),
     ],

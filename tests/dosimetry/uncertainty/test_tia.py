@@ -4,6 +4,7 @@ import pytest
 from dosimetry.errors import DosimetryError
 from dosimetry.uncertainty import tia_from_draws, tia_from_fit, tia_from_parameters
 from kinetics import SumOfExponentials, fit_curve
+from kinetics.curve_fits import fit_cohort
 
 DECAY = 0.00434
 
@@ -44,6 +45,16 @@ def test_fit_by_repeated_measurements(form):
     tia, stated = tia_from_fit(fit, decay_per_h=DECAY)
     assert tia == pytest.approx(float(fit.curve.integral()))
     assert stated == pytest.approx(np.std(integrals), rel=0.2)
+
+
+@pytest.mark.parametrize("form", ["mono", "bi"])
+def test_fit_of_one_patient_states_what_the_fit_of_a_cohort_does(form):
+    time_h = np.array([1.0, 4.0, 24.0, 48.0, 96.0, 168.0])
+    value = np.array([90.0, 72.0, 31.0, 18.5, 9.7, 2.8])
+    fit = fit_curve(time_h, value, 0.05 * value, form=form, decay_per_h=DECAY)
+    many = fit_cohort(time_h, value[None], 0.05 * value[None], form=form, decay_per_h=DECAY)
+    one = tia_from_fit(fit, decay_per_h=DECAY)
+    assert one == pytest.approx((many.tia[0], many.tia_sd[0]), rel=1e-4)
 
 
 def test_draws():

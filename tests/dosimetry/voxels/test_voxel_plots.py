@@ -8,9 +8,7 @@ from dosimetry.errors import DosimetryError
 from dosimetry.voxels import (
     DoseVolumeHistogram,
     VoxelImage,
-    fit_recovery,
     plot_dvh,
-    plot_recovery,
     plot_slice,
 )
 
@@ -42,14 +40,3 @@ def test_slices():
         plot_slice(image, index=9)
     with pytest.raises(DosimetryError, match="axis"):
         plot_slice(image, axis=3)
-
-
-def test_recovery_curves():
-    volume = np.array([0.5, 1.0, 2.0, 8.0, 32.0])
-    measured = 1 / (1 + (1.5 / volume) ** 0.9)
-    ax = plot_recovery(fit_recovery(volume, measured, sd=0.02), volume_ml=volume,
-                       recovery=measured, sd=0.02)  # fmt: skip
-    x, y = ax.lines[0].get_data()
-    np.testing.assert_allclose(y, 1 / (1 + (1.5 / x) ** 0.9), rtol=1e-6)
-    assert ax.get_xscale() == "log"
-    assert len(ax.collections) >= 1

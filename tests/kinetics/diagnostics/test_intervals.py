@@ -55,11 +55,11 @@ def test_bootstrap_by_stratum_and_seed(simulated_fit):
 
 
 def test_a_long_loop_shows_a_bar(capsys, monkeypatch):
-    from kinetics.diagnostics import _progress
+    from kinetics import progress
 
-    monkeypatch.setattr(_progress, "_PATIENCE_S", -1.0)
+    monkeypatch.setattr(progress, "_PATIENCE_S", -1.0)
     monkeypatch.setenv("FORCE_COLOR", "1")
-    assert list(_progress.tracked(range(3), 3, "bootstrap", shown=True)) == [0, 1, 2]
+    assert list(progress.tracked(range(3), 3, "bootstrap", shown=True)) == [0, 1, 2]
     assert "bootstrap" in capsys.readouterr().err
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from kinetics.errors import KineticsError
 from kinetics import cores
+from kinetics.errors import KineticsError
 from kinetics.estimation.fit import fit_population, objective_at
 from kinetics.estimation.importance import importance_likelihood, t_nodes
 from kinetics.estimation.objective import evaluate

@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
-from dosimetry.voxels.recovery import RecoveryCurve, checked_volume
+from dosimetry.recovery.blurred_sphere import checked_volume
+from dosimetry.recovery.curve import RecoveryCurve
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -55,7 +56,7 @@ def recovered_activity(
     volume_ml : array_like, broadcast against it
         Volume of the outline (mL).
     curve : RecoveryCurve
-        From `fit_recovery`.
+        From `fit_recovery` or `recovery_curve`.
     measured_sd, volume_sd_ml : array_like
         Standard deviations.
 
@@ -79,11 +80,6 @@ def recovered_activity(
     share = curve(volume)
     error = curve.standard_error(volume, volume_sd_ml=volume_sd)
     value = np.asarray(given / share)
-    beyond = ((volume < curve.smallest_ml) | (volume > curve.largest_ml)).any()
-    notes = (
-        f"a volume lies beyond those of the phantom ({curve.smallest_ml:g} to "
-        f"{curve.largest_ml:g} mL): its recovery is extrapolated",
-    )
     return RecoveredActivity(
         value=value,
         standard_error=np.asarray(np.hypot(spread / share, value * error / share)),
@@ -92,5 +88,5 @@ def recovered_activity(
         covariance_with_volume_ml=np.asarray(
             -value / share * curve.slope_per_ml(volume) * volume_sd**2
         ),
-        notes=notes if beyond else (),
+        notes=curve.notes(volume),
     )
