@@ -48,7 +48,6 @@ def nuclide_point_kernel(
     edges_cm: npt.ArrayLike | None = None,
     n_histories: int = 200_000,
     seed: int = 0,
-    workers: int | None = None,
     progress: bool = False,
 ) -> PointKernel:
     """Energy around a point source of a nuclide or a decay chain in water.
@@ -64,9 +63,7 @@ def nuclide_point_kernel(
     n_histories : int
         Histories of electrons, and as many of photons.
     seed : int
-        Same numbers for the same seed, whatever the number of workers.
-    workers : int, optional
-        Threads; all cores unless given.
+        Same numbers for the same seed, whatever the number of cores.
     progress : bool
         Show a bar when the run lasts more than two seconds.
 
@@ -93,7 +90,7 @@ def nuclide_point_kernel(
     grown = np.concatenate([[0.0], np.geomspace(5e-4, 30.0, 96)])
     edges = grown if edges_cm is None else checked_edges(edges_cm)
     setup = shells(edges, detail_cm=float(np.diff(edges).min()) / 10)
-    name, energy, score = _scores(source, radiations, setup, n_histories, seed, workers, progress)
+    name, energy, score = _scores(source, radiations, setup, n_histories, seed, progress)
     error = _standard_error(score)
     mean = score.mean(axis=0)
     return PointKernel(name, energy, edges, mean[:-1], error[:-1], float(mean[-1]))
@@ -108,7 +105,6 @@ def voxel_kernel_monte_carlo(
     radiations: Collection[str] = RADIATIONS,
     n_histories: int = 400_000,
     seed: int = 0,
-    workers: int | None = None,
     progress: bool = False,
 ) -> VoxelKernel:
     """Voxel S values of a nuclide in uniform water, scored in the voxels themselves.
@@ -128,9 +124,7 @@ def voxel_kernel_monte_carlo(
     n_histories : int
         Histories of electrons, and as many of photons.
     seed : int
-        Same numbers for the same seed, whatever the number of workers.
-    workers : int, optional
-        Threads; all cores unless given.
+        Same numbers for the same seed, whatever the number of cores.
     progress : bool
         Show a bar when the run lasts more than two seconds.
 
@@ -166,7 +160,7 @@ def voxel_kernel_monte_carlo(
         np.append(thick, float(half_width)), width**3, col.VOXELS, (x, y, z),
         _DETAIL * float(thick.min()),
     )  # fmt: skip
-    name, _, score = _scores(source, radiations, setup, n_histories, seed, workers, progress)
+    name, _, score = _scores(source, radiations, setup, n_histories, seed, progress)
     octants = _per_voxel(score[:, :-1].reshape(-1, width, width, width), bool(np.ptp(sides) == 0))
     mass_kg = float(np.prod(sides)) * 1e-6 * density_g_per_ml
     per_mev = GY_KG_PER_MBQ_H_PER_MEV / mass_kg
@@ -191,7 +185,6 @@ def sphere_absorbed_energy(
     radiations: Collection[str] = RADIATIONS,
     n_histories: int = 200_000,
     seed: int = 0,
-    workers: int | None = None,
 ) -> tuple[float, float]:
     """Energy absorbed per decay in a sphere with the activity spread evenly in it.
 
@@ -204,7 +197,7 @@ def sphere_absorbed_energy(
         What decays.
     mass_g, density_g_per_ml : float
         Mass and density of the sphere.
-    radiations, n_histories, seed, workers
+    radiations, n_histories, seed
         As in `nuclide_point_kernel`.
 
     Returns
@@ -229,7 +222,7 @@ def sphere_absorbed_energy(
         )
     radius = float(np.cbrt(3 * mass_g * density_g_per_ml**2 / (4 * np.pi)))  # g/cm2
     setup = shells(np.array([0.0, radius]), detail_cm=_DETAIL * radius, source_radius_cm=radius)
-    *_, score = _scores(source, radiations, setup, n_histories, seed, workers, False)
+    *_, score = _scores(source, radiations, setup, n_histories, seed, False)
     return float(score[:, 0].mean()), float(_standard_error(score)[0])
 
 
@@ -239,7 +232,6 @@ def _scores(
     setup: Setup,
     n_histories: int,
     seed: int,
-    workers: int | None,
     progress: bool,
 ) -> tuple[str, float, FloatArray]:
     """Name, energy per decay (MeV), and energy by batch and cell and beyond them."""
@@ -251,7 +243,7 @@ def _scores(
         if emission.energy_mev > 0:
             energy += emission.energy_mev
             total += emission.energy_mev * batches(
-                emission.bins, setup, n_histories=n_histories, seed=[seed, k], workers=workers,
+                emission.bins, setup, n_histories=n_histories, seed=[seed, k],
                 progress=progress,
             )  # fmt: skip
     local = alpha_energy_mev(nuclides) if "alpha" in radiations else 0.0

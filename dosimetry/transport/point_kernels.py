@@ -24,7 +24,6 @@ def electron_point_kernel(
     n_histories: int = 40_000,
     seed: int = 0,
     photons: bool = True,
-    workers: int | None = None,
 ) -> PointKernel:
     """Energy around a point source of electrons of one energy in water.
 
@@ -37,11 +36,9 @@ def electron_point_kernel(
     n_histories : int
         Electrons followed.
     seed : int
-        Same numbers for the same seed, whatever the number of workers.
+        Same numbers for the same seed, whatever the number of cores.
     photons : bool
         Follow bremsstrahlung; else its energy counts as absorbed outside.
-    workers : int, optional
-        Threads; all cores unless given.
 
     Returns
     -------
@@ -63,7 +60,7 @@ def electron_point_kernel(
     edges = reach * np.linspace(0, 1.2, 61) if edges_cm is None else checked_edges(edges_cm)
     source = np.array([[1.0, energy_mev, energy_mev, col.ELECTRON]])
     setup = shells(edges, detail_cm=_DETAIL * reach, photons=photons)
-    share, error = run(source, setup, n_histories=n_histories, seed=seed, workers=workers)
+    share, error = run(source, setup, n_histories=n_histories, seed=seed)
     return PointKernel(
         f"electron {energy_mev:g} MeV", energy_mev, edges, energy_mev * share[:-1],
         energy_mev * error[:-1], float(energy_mev * share[-1]),
@@ -99,7 +96,6 @@ def photon_point_kernel(
     edges_cm: npt.ArrayLike,
     n_histories: int = 200_000,
     seed: int = 0,
-    workers: int | None = None,
 ) -> PointKernel:
     """Energy around a point source of photons of one energy in water.
 
@@ -112,9 +108,7 @@ def photon_point_kernel(
     n_histories : int
         Photons followed.
     seed : int
-        Same numbers for the same seed, whatever the number of workers.
-    workers : int, optional
-        Threads; all cores unless given.
+        Same numbers for the same seed, whatever the number of cores.
 
     Returns
     -------
@@ -135,7 +129,7 @@ def photon_point_kernel(
     edges = checked_edges(edges_cm)
     source = np.array([[1.0, energy_mev, energy_mev, col.PHOTON]])
     setup = shells(edges, detail_cm=float(np.diff(edges).min()) / 20)
-    share, error = run(source, setup, n_histories=n_histories, seed=seed, workers=workers)
+    share, error = run(source, setup, n_histories=n_histories, seed=seed)
     return PointKernel(
         f"photon {energy_mev:g} MeV", energy_mev, edges, energy_mev * share[:-1],
         energy_mev * error[:-1], float(energy_mev * share[-1]),

@@ -53,13 +53,13 @@ class Setup:
 
 
 def run(
-    source: FloatArray, setup: Setup, *, n_histories: int, seed: int, workers: int | None = None
+    source: FloatArray, setup: Setup, *, n_histories: int, seed: int
 ) -> tuple[FloatArray, FloatArray]:
     """Part of the emitted energy absorbed in each cell (and the rest), and its standard error.
 
     The parameters are those of `batches`.
     """
-    scores = batches(source, setup, n_histories=n_histories, seed=[seed], workers=workers)
+    scores = batches(source, setup, n_histories=n_histories, seed=[seed])
     return scores.mean(axis=0), scores.std(axis=0, ddof=1) / np.sqrt(len(scores))
 
 
@@ -69,7 +69,6 @@ def batches(
     *,
     n_histories: int,
     seed: list[int],
-    workers: int | None = None,
     progress: bool = False,
 ) -> FloatArray:
     """Part of the emitted energy by batch and cell, shape (n_batches, n_cells + 1).
@@ -83,9 +82,7 @@ def batches(
     n_histories : int
         Histories, rounded up to a multiple of the batches.
     seed : list of int
-        Same numbers for the same seed, whatever the number of workers.
-    workers : int, optional
-        1 stays in the calling thread; all cores unless given.
+        Same numbers for the same seed, whatever the number of cores.
     progress : bool
         Show a bar when the run lasts more than two seconds.
     """
@@ -103,9 +100,6 @@ def batches(
         k = begin + first
         run_batches(*physics, source, setup.edges, finder, n, states, scores, k, begin + last)
 
-    if workers == 1:
-        work(0, 0, N_BATCHES)
-        return scores / n
     step = 2 * n_cores() if progress else N_BATCHES
     rounds = range(0, N_BATCHES, step)
     for begin in tracked(rounds, len(rounds), "transport", shown=progress):

@@ -273,7 +273,7 @@ def dose_uncertainty(measurement: DoseMeasurement) -> DoseUncertainty:
     >>> fit = fit_curve(
     ...     [4, 24, 96, 168], activity_mbq, 0.04 * activity_mbq, form="mono", decay_per_h=decay
     ... )
-    >>> tia, tia_sd = tia_from_fit(fit, decay_per_h=decay)
+    >>> tia, tia_sd = tia_from_fit(fit)
     >>> s_value = sphere_s_value("Lu-177", mass_g=20.0 * 1.03)
     >>> tumour = DoseMeasurement(
     ...     tia_mbq_h=tia, tia_sd_mbq_h=tia_sd, s_value_gy_per_mbq_h=float(s_value.total),

@@ -58,7 +58,7 @@ def tia_from_parameters(
     return float((a / rate).sum()), _sd(gradient, matrix)
 
 
-def tia_from_fit(fit: CurveFit, *, decay_per_h: float) -> tuple[float, float]:
+def tia_from_fit(fit: CurveFit) -> tuple[float, float]:
     """Integral of a fitted curve and its uncertainty from the covariance of the fit.
 
     `kinetics.curve_fits.fit_cohort` states both itself, as ``tia`` and ``tia_sd``.
@@ -67,8 +67,6 @@ def tia_from_fit(fit: CurveFit, *, decay_per_h: float) -> tuple[float, float]:
     ----------
     fit : kinetics.CurveFit
         From `kinetics.fit_curve`.
-    decay_per_h : float
-        Physical decay constant that the curve was fitted with (1/h).
 
     Returns
     -------
@@ -87,7 +85,7 @@ def tia_from_fit(fit: CurveFit, *, decay_per_h: float) -> tuple[float, float]:
         )
 
     def integral(log_parameter: FloatArray) -> float:
-        return float(fit.form.curve(log_parameter, decay_per_h=decay_per_h).integral())
+        return float(fit.form.curve(log_parameter, decay_per_h=fit.decay_per_h).integral())
 
     steps = _STEP * np.eye(len(fit.log_parameter))
     gradient = np.array(

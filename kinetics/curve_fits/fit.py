@@ -30,6 +30,8 @@ class CurveFit:
     ----------
     form : CurveForm
         The fitted form.
+    decay_per_h : float
+        Physical decay constant (1/h) that the curve was fitted with.
     log_parameter, log_covariance : ndarray, shapes (p,) and (p, p)
         Estimates and covariance of the logarithms of the parameters; an infinite diagonal
         element marks a parameter that the data do not determine.
@@ -47,6 +49,7 @@ class CurveFit:
     """
 
     form: CurveForm
+    decay_per_h: float
     log_parameter: FloatArray
     log_covariance: FloatArray
     curve: SumOfExponentials
@@ -54,6 +57,23 @@ class CurveFit:
     aicc: float
     n_samples: int
     status: str
+
+    def draws(self, n_draws: int, *, rng: np.random.Generator) -> SumOfExponentials:
+        """Curves with log parameters drawn from the normal law of the fit, shape (n_draws,).
+
+        Raises
+        ------
+        KineticsError
+            If the samples do not determine every parameter.
+        """
+        if not np.isfinite(self.log_covariance).all():
+            raise KineticsError(
+                f"no draws: {self.status}; fit a form with fewer parameters than {self.form.name}"
+            )
+        log_parameter = rng.multivariate_normal(
+            self.log_parameter, self.log_covariance, size=n_draws
+        )
+        return self.form.curve(log_parameter, decay_per_h=self.decay_per_h)
 
     def to_frame(self) -> pd.DataFrame:
         """One row a parameter: estimate and relative standard error (%)."""
@@ -131,7 +151,9 @@ def fit_curve(
     if not best.success:
         status = f"not converged: {best.message}"
     curve = chosen.curve(log_parameter, decay_per_h=decay_per_h)
-    return CurveFit(chosen, log_parameter, covariance, curve, chi_square, aicc, n, status)
+    return CurveFit(
+        chosen, decay_per_h, log_parameter, covariance, curve, chi_square, aicc, n, status
+    )
 
 
 def fit_curves(

@@ -108,3 +108,22 @@ def test_unknown_region_and_sex():
         reference_anatomy("male").mass_g("toe")
     with pytest.raises(DosimetryError, match="sex"):
         reference_anatomy("child")
+
+
+@pytest.mark.parametrize(
+    ("masses", "message"),
+    [
+        ({"kidneys": 0.31}, "3.1 to 31000 g"),  # kilograms: the dose would be a thousandfold
+        ({"kidneys": 310_000.0}, "3.1 to 31000 g"),
+        ({"liver": [1800.0, np.nan]}, "liver must lie"),
+        ({"whole_body": 80_000.0}, "is weight_kg"),
+    ],
+)
+def test_masses_that_cannot_be(masses, message):
+    with pytest.raises(DosimetryError, match=message):
+        Anatomy("male", 80.0, 178.0, organ_mass_g=masses)
+
+
+def test_weight_is_one_number():
+    with pytest.raises(DosimetryError, match="weight_kg"):
+        Anatomy("male", np.array([80.0, 81.0]), 178.0)

@@ -137,6 +137,7 @@ def test_fission_is_named_where_it_is_left_out():
         ({"retained": {"Bi-213": math.nan}}, "from 0 to 1"),
         ({"retained": {"Lu-177": 0.5}}, "legal: Fr-221"),
         ({"retained": {"Ac-225": 0.5}}, "no daughter"),
+        ({"retained": {"Bi-213": 0.5, "213Bi": 0.7}}, "Bi-213 twice"),
         ({"longest_half_life_h": 0.0}, "must be positive"),
         ({"longest_half_life_h": math.nan}, "must be positive"),
     ],
@@ -252,3 +253,9 @@ def test_wrong_losses_are_refused(loss):
     chain = decay_chain("Pb-212")
     with pytest.raises(DosimetryError, match=r"zero or positive|no daughter"):
         daughter_curves(SumOfExponentials([1.0], [0.1]), chain, loss_per_h=loss)
+
+
+def test_losses_must_fit_the_draws():
+    site = SumOfExponentials([[1.0]] * 5, [0.1])
+    with pytest.raises(DosimetryError, match="does not fit draws"):
+        daughter_curves(site, decay_chain("Pb-212"), loss_per_h={"Bi-212": np.ones(4)})

@@ -1,14 +1,18 @@
 """The mistakes that dose calculations are known for, one test each."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from dosimetry import (
     Anatomy,
     DosimetryError,
+    SkeletalMetastasis,
     SValue,
     SValueTable,
     blood_dose,
+    blood_dose_from_whole_body,
     marrow_dose_blood_method,
     marrow_dose_image_method,
     nuclide,
@@ -18,6 +22,7 @@ from dosimetry import (
     require_same_method,
     rmblr,
     s_value_table,
+    tumour_dose,
     whole_blood_from_plasma,
 )
 from dosimetry.chains import decay_chain
@@ -171,3 +176,74 @@ def test_progeny_counts_as_a_chain_only():
     assert any("without its progeny" in note for note in notes)
     assert "alpha" not in named  # Pb-212 itself emits none
     assert counted["alpha"] == pytest.approx(7.95238 * _MEV * HALF.integral(), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("curve", "message"),
+    [
+        (SumOfExponentials([150e6], [0.0173]), "convert Bq"),  # 150 MBq in Bq: 2.4 MGy
+        (SumOfExponentials([-150.0], [0.0173]), "check its sign"),
+        (SumOfExponentials([[150.0]] * 9 + [[1.0]], [[0.02]] * 9 + [[0.0]]), "never decays"),
+        (SumOfExponentials(np.ones((0, 1)), np.ones((0, 1))), "no draws"),
+    ],
+)
+def test_curves_that_are_no_activity(curve, message):
+    with pytest.raises(DosimetryError, match=message):
+        organ_dose("kidneys", curve, "Lu-177", anatomy=MAN)
+    with pytest.raises(DosimetryError, match=message):
+        marrow_dose_image_method(curve, "Lu-177", anatomy=MAN)
+
+
+def test_an_image_in_becquerel_is_no_marrow_dose():
+    """0.05 MBq/mL of an image in Bq/mL would be 136 kGy."""
+    with pytest.raises(DosimetryError, match="convert Bq"):
+        marrow_dose_image_method(SumOfExponentials([5e4], [0.0173]), "Lu-177", anatomy=MAN)
+
+
+FIVE = SumOfExponentials([[0.05]] * 5, [0.0173])
+_FOUR = np.full(4, 0.8)
+
+
+@pytest.mark.parametrize(
+    "dose",
+    [
+        lambda: marrow_dose_image_method(FIVE, "Lu-177", anatomy=MAN, recovery=_FOUR),
+        lambda: marrow_dose_image_method(FIVE, "Lu-177", anatomy=MAN, red_marrow_fraction=_FOUR),
+        lambda: marrow(curve=FIVE, ratio=replace(rmblr("unity"), value=_FOUR)),
+        lambda: marrow(curve=FIVE, large_vessel_volume_ml=500 * _FOUR),
+        lambda: marrow(curve=FIVE, anatomy=of_mass({"marrow": 1000 * _FOUR})),
+        lambda: marrow(curve=FIVE, metastases={"tumour": SkeletalMetastasis(HALF, _FOUR, 10.0)}),
+        lambda: blood_dose(FIVE, "Lu-177", anatomy=of_mass({"blood": 5000 * _FOUR})),
+        lambda: blood_dose_from_whole_body(FIVE, "Lu-177", anatomy=MAN, blood_share=_FOUR),
+        lambda: organ_dose("kidneys", FIVE, "Lu-177", anatomy=of_mass({"kidneys": 300 * _FOUR})),
+        lambda: tumour_dose(FIVE, "Lu-177", mass_g=10 * _FOUR),
+        lambda: whole_blood_from_plasma(FIVE, 0.5 * _FOUR),
+    ],
+)
+def test_draws_of_every_argument_must_fit_the_curve(dose):
+    with pytest.raises(DosimetryError, match="not fit"):
+        dose()
+
+
+@pytest.mark.parametrize("factor", [-1.0, np.nan, np.inf])
+def test_factors_that_cannot_be(factor):
+    with pytest.raises(DosimetryError, match="finite and zero or more"):
+        tumour_dose(HALF, "Lu-177", mass_g=10.0, s_value_factor=factor)
+
+
+def test_a_density_in_kilograms_per_cubic_metre():
+    with pytest.raises(DosimetryError, match="kg/m3"):
+        blood_dose(BLOOD, "Lu-177", anatomy=MAN, blood_density_g_per_ml=1060.0)
+
+
+def test_negative_s_values_of_a_table_are_refused():
+    table = SValueTable(
+        "Lu-177", "male", "mine", None, "mine", {"kidneys": 310.0},
+        {("kidneys", "kidneys"): SValue(-1e-4, 1e-6)},
+    )  # fmt: skip
+    with pytest.raises(DosimetryError, match="zero or more"):
+        organ_dose("kidneys", HALF, "Lu-177", anatomy=MAN, s_values=table)
+
+
+def of_mass(organ_mass_g):
+    return Anatomy("male", 73.0, 176.0, organ_mass_g=organ_mass_g)

@@ -85,6 +85,8 @@ def test_image_curve_feeds_the_blood_dose():
         ({"spill_in": 0.9, "surroundings_mbq_per_ml": 1000.0}, "leaves no blood"),
         ({"voi_mbq_per_ml": [0.1, 0.2, np.nan]}, "finite"),
         ({"voi_mbq_per_ml": [0.1, 0.2]}, "one value per time"),
+        ({"time_h": [], "voi_mbq_per_ml": []}, "one value per time"),
+        ({"voi_mbq_per_ml": [[0.2, 0.1, 0.02]]}, "one value per time"),
     ],
 )
 def test_what_cannot_be_is_refused(changes, message):

@@ -205,6 +205,9 @@ def test_ratio_draws_reach_the_dose():
         ("measured", {"value": 0.8}, "measured needs"),
         ("measured", {"value": -0.8, "sd": 0.1}, "measured needs"),
         ("unity", {"n_draws": 10}, "rng"),
+        ("unity", {"cv": -0.1}, "cv must be"),
+        ("unity", {"cv": np.nan}, "cv must be"),
+        ("measured", {"value": np.inf, "sd": 0.1}, "measured needs"),
     ],
 )
 def test_ratios_that_cannot_be_are_refused(model, options, message):

@@ -185,3 +185,9 @@ def test_delta_is_energy_times_one_constant():
         assert data.delta_electron_gy_kg_per_mbq_h == pytest.approx(
             data.electron_energy_mev * GY_KG_PER_MBQ_H_PER_MEV
         )
+
+
+@pytest.mark.parametrize("name", [177, None, b"Lu-177"])
+def test_a_name_is_text(name):
+    with pytest.raises(DosimetryError, match="given by its name"):
+        nuclide(name)

@@ -89,6 +89,14 @@ def test_points_fit_to_the_curve_and_the_dose():
         ({"time_h": [0.3, 6.0, 6.0]}, "rise"),
         ({"anterior_counts": [100.0, 90.0, 5.0]}, "exceed their background"),
         ({"anterior_counts": [100.0, 900.0, 50.0]}, "before voiding"),
+        ({"anterior_counts": [100.0, 50.0]}, "one count per time"),
+        ({"background_counts": (np.nan, 0.0)}, "exceed their background"),
+        ({"time_h": []}, "list of finite numbers"),
+        ({"time_h": [[0.3, 6.0, 24.0]]}, "list of finite numbers"),
+        ({"activity_mbq": -1000.0}, "must be positive"),
+        ({"activity_mbq": np.nan}, "must be positive"),
+        ({"decay_per_h": np.nan, "decay_corrected": True}, "must be positive"),
+        ({"administered_cv": -0.1}, "administered_cv"),
     ],
 )
 def test_counts_that_cannot_be(changes, message):
@@ -115,6 +123,13 @@ def test_retention_that_cannot_be(retained):
     """0.9 after 48 h is more than physical decay leaves: a decay-corrected value."""
     with pytest.raises(DosimetryError, match="retained fraction"):
         whole_body_from_retention(retained, 48.0, activity_mbq=3700.0, decay_per_h=DECAY)
+
+
+@pytest.mark.parametrize("decay_per_h", [-0.1, 0.0, np.nan])
+def test_retention_needs_a_decay_rate(decay_per_h):
+    """Without the check a retention of one and a rate of zero give an infinite residence time."""
+    with pytest.raises(DosimetryError, match="decay must be positive"):
+        whole_body_from_retention(1.0, 48.0, activity_mbq=3700.0, decay_per_h=decay_per_h)
 
 
 def test_haenscheid_closed_form():

@@ -19,9 +19,9 @@ MGY_PER_MBQ_S = 3.6  # Gy/(MBq h) per mGy/(MBq s)
 
 
 def voxel_rows(name):
-    with (REFERENCE / "dosimetry_voxel_s_4_8_mm.csv").open() as lines:
-        rows = [line.strip().split(",") for line in lines if line.startswith(name)]
-    return {tuple(map(int, row[1:4])): float(row[4]) for row in rows}
+    with (REFERENCE / "dosimetry_voxel_s_lanconelli.csv").open() as lines:
+        rows = [line.strip().split(",") for line in lines if line.startswith(f"{name},4.80")]
+    return {tuple(map(int, row[2:5])): float(row[5]) for row in rows}
 
 
 @pytest.mark.parametrize("name", ["F-18", "I-131", "Lu-177", "Y-90"])

@@ -42,7 +42,7 @@ def test_fit_by_repeated_measurements(form):
         for _ in range(200)
     ]  # fmt: skip
     fit = fit_curve(time_h, clean, sd, form=form, decay_per_h=DECAY)
-    tia, stated = tia_from_fit(fit, decay_per_h=DECAY)
+    tia, stated = tia_from_fit(fit)
     assert tia == pytest.approx(float(fit.curve.integral()))
     assert stated == pytest.approx(np.std(integrals), rel=0.2)
 
@@ -53,7 +53,7 @@ def test_fit_of_one_patient_states_what_the_fit_of_a_cohort_does(form):
     value = np.array([90.0, 72.0, 31.0, 18.5, 9.7, 2.8])
     fit = fit_curve(time_h, value, 0.05 * value, form=form, decay_per_h=DECAY)
     many = fit_cohort(time_h, value[None], 0.05 * value[None], form=form, decay_per_h=DECAY)
-    one = tia_from_fit(fit, decay_per_h=DECAY)
+    one = tia_from_fit(fit)
     assert one == pytest.approx((many.tia[0], many.tia_sd[0]), rel=1e-4)
 
 
@@ -66,7 +66,7 @@ def test_an_undetermined_fit_is_refused():
     time_h = np.array([24.0, 24.0, 24.0])
     fit = fit_curve(time_h, [10.0, 10.1, 9.9], [1.0] * 3, form="mono", decay_per_h=DECAY)
     with pytest.raises(DosimetryError, match="does not determine"):
-        tia_from_fit(fit, decay_per_h=DECAY)
+        tia_from_fit(fit)
 
 
 @pytest.mark.parametrize(

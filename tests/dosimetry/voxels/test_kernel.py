@@ -132,15 +132,17 @@ with PUBLISHED.open() as lines:
 
 def _published_ratio(source, row):
     _, voxel_mm, *offset, s_value = row
-    kernel = voxel_kernel(source, voxel_mm=float(voxel_mm), half_width=2, density_g_per_ml=1.04)
-    i, j, k = (2 + int(n) for n in offset)
+    kernel = voxel_kernel(source, voxel_mm=float(voxel_mm), half_width=3, density_g_per_ml=1.04)
+    i, j, k = (3 + int(n) for n in offset)
     return kernel.gy_per_mbq_h[i, j, k] / (3.6 * float(s_value))
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if row[0] == "Y-90"], ids="-".join)
 def test_published_voxel_kernels_of_yttrium(row):
-    # two voxels away is the end of the range, where S falls fortyfold from one voxel to the next
-    limit = 0.06 if row[2] == "2" else 0.02
+    # the corner and two voxels away are the end of the range, where S falls fortyfold from one
+    # voxel to the next; three away there is bremsstrahlung only, whose yield is known to 10-15 %
+    limits = {("1", "1", "1"): 0.03, ("2", "0", "0"): 0.06, ("3", "0", "0"): 0.15}
+    limit = limits.get(row[2:5], 0.02)
     assert _published_ratio("Y-90", row) == pytest.approx(1, abs=limit)
 
 

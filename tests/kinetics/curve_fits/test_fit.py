@@ -94,3 +94,21 @@ def test_bad_samples(time, sd, words):
 def test_unknown_form_lists_the_legal_ones():
     with pytest.raises(KineticsError, match="mono, bi, tri, uptake"):
         fit_curve([1.0], [1.0], 0.1, form="quad", decay_per_h=LAMBDA)
+
+
+def test_draws_follow_the_normal_law_of_the_fit():
+    rng = np.random.default_rng(4)
+    y = washout(BLOOD_TIME, [12.0, 4.0], [1.0, 25.0]) * (1 + 0.05 * rng.standard_normal(9))
+    fit = fit_curve(BLOOD_TIME, y, 0.05 * y, form="bi", decay_per_h=LAMBDA)
+    draws = fit.draws(20_000, rng=rng)
+    assert draws.shape == (20_000,)
+    slow = np.log(np.log(2) / (draws.rate_per_h[:, 1] - LAMBDA))
+    assert slow.mean() == pytest.approx(fit.log_parameter[3], abs=0.005)
+    assert slow.std() == pytest.approx(np.sqrt(fit.log_covariance[3, 3]), rel=0.03)
+
+
+def test_no_draws_of_what_the_samples_do_not_determine():
+    t = np.array([24.0, 24.0, 24.0])
+    fit = fit_curve(t, np.full(3, 5.0), np.full(3, 0.1), form="mono", decay_per_h=LAMBDA)
+    with pytest.raises(KineticsError, match="no draws"):
+        fit.draws(10, rng=np.random.default_rng(1))

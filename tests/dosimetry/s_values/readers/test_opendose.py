@@ -75,6 +75,8 @@ def broken(index, column, cell):
 
 BAD = {
     "json": ("[[1, 2", "this is no JSON"),
+    "nested json": ("[" * 100_000, "this is no JSON of S values"),
+    "endless number": ('[["Liver", ' + "1" * 5000 + ", 0, 1800]]", "this is no JSON of S values"),
     "row of three": (json.dumps([["Liver", "1", "2"]]), "row 1: legal is"),
     "header": ("Target,Dose\nLiver,1", "row 1: legal is a header with a target, S-value"),
     "unit": (as_csv(LIVER).replace("mGy/MBq/s", "Gy/Bq/s"), "row 1, column S-value: the header"),

@@ -77,6 +77,12 @@ def test_spheres(write):
     ("content", "message"),
     [
         ("{", "this is no JSON"),
+        ("[" * 100_000, "this is no JSON of S values"),
+        (
+            '{"a": {"tumor_mass": [' + "1" * 5000 + '], "total_s_value": [1]}}',
+            "no JSON of S values",
+        ),
+        ('{"a": {"tumor_mass": [' + "1" * 400 + '], "total_s_value": [1]}}', "column a: legal are"),
         ("[]", "legal is an object of compositions"),
         (json.dumps({"a": {"tumor_mass": [1, 2]}}), "column a: legal are the number lists"),
         (json.dumps({"a": {"tumor_mass": [1], "total_s_value": [1, 2]}}), "column a: "),
@@ -115,6 +121,13 @@ def test_a_kernel_is_cut_at_its_reach(write, reach_mm, n):
     cut = read_voxel_kernel(path, density_g_per_ml=1.0, reach_mm=reach_mm).gy_per_mbq_h
     low = (5 - n) // 2
     np.testing.assert_array_equal(cut, full[low : low + n, low : low + n, low : low + n])
+
+
+@pytest.mark.parametrize("reach_mm", [-5.0, np.nan, np.inf])
+def test_a_reach_that_cannot_be(write, reach_mm):
+    path = write(octant_text(OCTANT), NAME)
+    with pytest.raises(DosimetryError, match="reach_mm must be"):
+        read_voxel_kernel(path, density_g_per_ml=1.0, reach_mm=reach_mm)
 
 
 def test_names_and_arguments_of_a_kernel(write):

@@ -100,6 +100,7 @@ def test_beta_and_electron_add_up_and_the_header_may_hold_the_unit(write):
 HEAD = "target,source,radiation,value,unit\n"
 GOOD = "kidneys,kidneys,electron,7.6e-5,mGy/MBq-s\n"
 BAD = {
+    "open quote": (f'{HEAD}{GOOD}"{"a" * 200_000}', "this is no table"),
     "column": ("target,value,unit\nliver,1,Gy\n", "row 1: column source is missing; legal are"),
     "two columns": ("target,source,value,value\na,b,1,1\n", "row 1: the column value is given"),
     "no unit": ("target,source,value\nliver,liver,1e-5\n", "no unit is stated"),
@@ -141,3 +142,9 @@ def test_sex_and_factor_are_checked(write):
         read_tidy(path, nuclide="Lu-177", sex="man")
     with pytest.raises(DosimetryError, match=r"w_alpha must be 1 or more, got 0\.5"):
         read_tidy(path, nuclide="Lu-177", sex="male", w_alpha=0.5)
+
+
+def test_an_endless_factor_of_alpha_particles(write):
+    text = HEAD + "liver,liver,alpha,2.6e-3,mSv/MBq-s\n"
+    with pytest.raises(DosimetryError, match="w_alpha must be 1 or more"):
+        read_tidy(write(text), nuclide="Ac-225", sex="male", w_alpha=float("inf"))
