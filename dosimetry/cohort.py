@@ -195,6 +195,8 @@ def _shape(
 
 
 def _first_draws(curve: SumOfExponentials) -> SumOfExponentials:
+    if curve.shape == ():
+        return curve
     return SumOfExponentials(curve.amplitude[..., :1, :], curve.rate_per_h[..., :1, :])
 
 

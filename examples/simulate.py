@@ -30,6 +30,7 @@ from dosimetry import (
     blood_dose,
     marrow_dose_blood_method,
     marrow_dose_image_method,
+    marrow_model_spread,
     nuclide,
     organ_dose,
     rmblr,
@@ -124,7 +125,8 @@ def draw_doses(
         patient.sex, patient.weight_kg, patient.height_cm, patient.haematocrit, masses
     )
     organ = ("kidney_s_value", "voi", "calibration")
-    sources = {"blood": ("calibration",), "marrow": ("marrow_model", "calibration")}
+    model_cv = marrow_model_spread(study.therapy.nuclide, patient.sex).cv
+    sources = {"blood": ("calibration",), "marrow": (model_cv, "calibration")}
     sources |= dict.fromkeys((*SOLID_ORGANS, *study.tumours), organ)
     factor = {
         region: float(s_value_factor(*names, n_draws=1, rng=rng)[0])

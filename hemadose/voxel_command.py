@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from dosimetry.chains import DecayChain
+    from dosimetry.transport.voxel_kernel import VoxelKernel
     from dosimetry.voxels.dvh import DoseVolumeHistogram
     from dosimetry.voxels.image import VoxelImage
-    from dosimetry.voxels.kernel import VoxelKernel
     from dosimetry.voxels.tia_result import TiaMap
     from kinetics import SumOfExponentials
 

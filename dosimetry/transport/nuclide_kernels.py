@@ -22,7 +22,7 @@ from dosimetry.transport.sources import (
     emissions,
     members,
 )
-from dosimetry.voxels.kernel import VoxelKernel
+from dosimetry.transport.voxel_kernel import VoxelKernel
 
 FloatArray = npt.NDArray[np.float64]
 

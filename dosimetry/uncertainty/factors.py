@@ -13,14 +13,13 @@ from dosimetry.errors import DosimetryError
 FloatArray = npt.NDArray[np.float64]
 
 RELATIVE_UNCERTAINTY: Mapping[str, float] = MappingProxyType(
-    {"kidney_s_value": 0.167, "voi": 0.054, "calibration": 0.05, "marrow_model": 0.17}
+    {"kidney_s_value": 0.167, "voi": 0.054, "calibration": 0.05}
 )
 """Relative standard uncertainties (1 = 100 %).
 
 S value of the kidneys, volume of interest and activity meter: Ann Nucl Med 2019;33:521-531,
-doi:10.1007/s12149-019-01365-6 (177Lu).
-``marrow_model``: the self S value of red marrow for Lu-177 differs by 17 % between the two
-phantoms shipped (27 % for Y-90); ASSUMED to act as one standard deviation.
+doi:10.1007/s12149-019-01365-6 (177Lu). The uncertainty of the marrow model is that of the nuclide,
+`marrow_model_spread`.
 """
 
 

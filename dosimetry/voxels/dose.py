@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
+from dosimetry.transport.voxel_kernel import VoxelKernel
 from dosimetry.voxels.convolution import convolve
 from dosimetry.voxels.density import LEAST_DENSITY_G_PER_ML, density_scaled
 from dosimetry.voxels.image import VoxelImage
-from dosimetry.voxels.kernel import VoxelKernel
 
 DOSE_UNITS = {"MBq/mL": "Gy/h", "MBq h/mL": "Gy"}
 """Unit of the source map and of the dose map it leads to."""

@@ -19,6 +19,7 @@ from dosimetry import (
     lognormal_factor,
     marrow_dose_blood_method,
     marrow_dose_image_method,
+    marrow_model_spread,
     organ_dose,
     rmblr,
     s_value_factor,
@@ -108,13 +109,15 @@ def dose_model(study: Study, *, rng: np.random.Generator, n_draws: int) -> DoseM
         rng=rng,
     )
     organ = ("kidney_s_value", "voi", "calibration")
+    model_cv = marrow_model_spread(study.therapy.nuclide, patient.sex).cv
     sources = {
         "blood": ("calibration",),
-        "marrow": ("marrow_model", "calibration"),
+        "marrow": (model_cv, "calibration"),
         **dict.fromkeys(SOLID_ORGANS, organ),
         **dict.fromkeys(study.tumours, organ),
     }
-    factors = ", ".join(f"{name} {100 * cv:.3g} %" for name, cv in RELATIVE_UNCERTAINTY.items())
+    spreads = {**RELATIVE_UNCERTAINTY, "marrow_model": model_cv}
+    factors = ", ".join(f"{name} {100 * cv:.3g} %" for name, cv in spreads.items())
     return DoseModel(
         anatomy=Anatomy(
             patient.sex, patient.weight_kg, patient.height_cm, patient.haematocrit, masses

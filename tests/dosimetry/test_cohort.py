@@ -130,6 +130,9 @@ def test_one_cycle_serves_all_and_one_patient_is_enough():
     found = cohort_doses({"blood": shared}, "Lu-177", anatomies=PATIENTS, ratio=np.ones((1, 3, 10)))
     assert found.dose_gy["marrow"].shape == (5, 3, 10)
     assert np.ptp(found.dose_gy["blood"]) == 0
+    alone = SumOfExponentials([1000.0], [0.03])
+    found = cohort_doses({"blood": shared, "whole_body": alone}, "Lu-177", anatomies=PATIENTS)
+    assert found.dose_gy["marrow"].shape == (5, 1, 1)
 
 
 def test_bad_input_is_refused():

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 import dosimetry.voxels
 from dosimetry import nuclide
 from dosimetry.imaging import read_nifti, read_rtdose, torso_phantom, write_nifti, write_phantom
+from dosimetry.transport.voxel_kernel import VoxelKernel
 from dosimetry.voxels.image import VoxelImage
-from dosimetry.voxels.kernel import VoxelKernel
 from hemadose.cli import app
 from tests.dosimetry.imaging.dicom_builders import FRAME, pet, rtstruct, save, spect, write_series
 

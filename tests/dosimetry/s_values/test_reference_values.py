@@ -98,9 +98,7 @@ def test_marrow_holds_part_of_its_electrons_in_olinda2(name, fraction):
 def test_spread_of_the_marrow_models(name, difference):
     spread = marrow_model_spread(name, "male")
     assert spread.relative_difference == pytest.approx(difference, abs=0.012)
-    assert spread.cv == pytest.approx(
-        abs(difference) / (2 + difference) * 2**0.5, rel=0.08
-    )  # of two values: their half difference times root two, over their mean
+    assert spread.cv == pytest.approx(abs(difference), abs=0.012)
     with pytest.raises(ValueError, match="blood"):
         marrow_model_spread(name, "male", source_region="blood")
 

@@ -9,7 +9,8 @@ from dosimetry import DosimetryError, nuclide
 from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV
 from dosimetry.transport.nuclide_kernels import voxel_kernel_monte_carlo
 from dosimetry.transport.point_kernel import PointKernel
-from dosimetry.voxels.kernel import VoxelKernel, voxel_kernel
+from dosimetry.transport.voxel_kernel import VoxelKernel
+from dosimetry.voxels.kernel import voxel_kernel
 
 
 def _exponential(mu_per_cm, error=0.0):
