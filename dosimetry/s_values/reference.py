@@ -67,7 +67,7 @@ class MarrowModelSpread:
 
     @property
     def relative_difference(self) -> float:
-        """ICRP 133 against OLINDA 2.2: -0.17 for Lu-177 in marrow."""
+        """ICRP 133 against OLINDA 2.2: -0.16 for Lu-177 in marrow."""
         return self.icrp133_gy_per_mbq_h / self.olinda2_gy_per_mbq_h - 1
 
     @property

@@ -15,6 +15,13 @@ def test_the_python_of_the_readme_runs(monkeypatch, capsys):
     assert "treat" in capsys.readouterr().out
 
 
+def test_the_python_of_the_dosimetry_guide_runs(monkeypatch):
+    monkeypatch.chdir(ROOT)
+    text = (ROOT / "docs" / "dosimetry.md").read_text("utf-8")
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
+    exec(compile(code, "docs/dosimetry.md", "exec"), {})
+
+
 def test_links_lead_to_files():
     for document in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\(([^)#:]+)\)", document.read_text("utf-8")):
