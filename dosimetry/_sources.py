@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from dosimetry.anatomy import REFERENCE_MASS_G, Anatomy
-from dosimetry.chains import DecayChain
+from dosimetry.chains import DecayChain, decay_chain
 from dosimetry.errors import DosimetryError
-from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV, Nuclide, nuclide
+from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV, Nuclide, nuclide, nuclide_names
 from dosimetry.s_values import (
     SValue,
     SValueTable,
@@ -26,8 +27,12 @@ Emitter: TypeAlias = Nuclide | DecayChain
 RadiationSource: TypeAlias = str | Nuclide | DecayChain
 Curves = dict[str, SumOfExponentials]
 
-_PARENTS_OF_ALPHA_EMITTERS = ("Pb-211", "Pb-212", "Ra-225")  # emit no alpha particle themselves
-_BLOOD_REGIONS = ("blood", "heart_contents")  # lie in other regions, stay in the S value of RoB
+_LEAST_PROGENY = 0.01  # of the energy of a nuclide; a smaller addition needs no words
+_WITHOUT_PROGENY = (  # whose chains need not be read, which takes a second or two
+    "Cu-64", "Cu-67", "F-18", "Ga-68", "Ho-166", "I-131", "In-111", "Lu-177", "Re-188", "Sm-153",
+    "Tb-161", "Tc-99m", "Y-90",
+)  # fmt: skip
+BLOOD_REGIONS = ("blood", "heart_contents")  # lie in other regions, stay in the S value of RoB
 
 _SLOWEST_SHARE = 0.95  # of the physical decay; a fitted rate may fall a little short of it
 _MOST_ACTIVITY_MBQ = 1e6  # ASSUMED: no therapy gives 1 TBq, so more is kBq or Bq read as MBq
@@ -52,15 +57,26 @@ def local_s_value(emitter: Emitter) -> SValue:
 def emission_notes(emitter: Emitter) -> tuple[str, ...]:
     """What is counted of the progeny, in words."""
     if isinstance(emitter, Nuclide):
-        if emitter.alpha_energy_mev == 0 and emitter.name not in _PARENTS_OF_ALPHA_EMITTERS:
-            return ()
-        return (
-            f"{emitter.name} without its progeny: give decay_chain({emitter.name!r}) to count it",
-        )
+        return _progeny_note(emitter.name)
     return (
         f"ASSUMED: the progeny of {emitter.name} that is retained decays where its parent does, "
         "and its dose follows the parent's curve",
         *emitter.assumptions,
+    )
+
+
+@cache
+def _progeny_note(name: str) -> tuple[str, ...]:
+    if name in _WITHOUT_PROGENY or name not in nuclide_names():
+        return ()
+    chain = decay_chain(name)
+    own, all_ = (sum(part.energy_mev.values()) for part in (chain.parent, chain))
+    if all_ <= (1 + _LEAST_PROGENY) * own:
+        return ()
+    daughters = ", ".join(member.nuclide.name for member in chain.members[1:])
+    return (
+        f"{name} without its progeny: give decay_chain({name!r}) to count it ({daughters}; "
+        f"{own:.3g} of {all_:.3g} MeV per decay are counted here)",
     )
 
 
@@ -112,11 +128,14 @@ def _check_integral(name: str, tia_mbq_h: FloatArray, *, most_mbq_h: float) -> N
 def check_blood_amount(
     blood_mbq_per_ml: SumOfExponentials,
     whole_body_mbq: SumOfExponentials | None,
-    anatomy: Anatomy,
+    blood_volume_ml: npt.ArrayLike,
 ) -> None:
-    """Refuse a concentration whose activity in all the blood cannot be (kBq read as MBq)."""
-    in_blood = scaled_by(blood_mbq_per_ml, anatomy.blood_volume_ml(), "the blood volume")
-    start = float(np.median(in_blood(0.0)))
+    """Refuse a concentration whose activity in all the blood cannot be (kBq read as MBq).
+
+    Medians over the last axis (draws) count; of a cohort every patient and cycle.
+    """
+    in_blood = scaled_by(blood_mbq_per_ml, blood_volume_ml, "the blood volume")
+    start = float(_median_of_draws(in_blood(0.0)).max())
     if start > _MOST_ACTIVITY_MBQ:
         raise DosimetryError(
             f"the blood curve means {start:.3g} MBq in all the blood at time zero; it must be in "
@@ -124,17 +143,21 @@ def check_blood_amount(
         )
     if whole_body_mbq is None:
         return
-    found, body = (float(np.median(c.integral())) for c in (in_blood, whole_body_mbq))
-    if found > _MOST_OF_BODY * body:
+    found, body = (_median_of_draws(c.integral()) for c in (in_blood, whole_body_mbq))
+    if (found > _MOST_OF_BODY * body).any():
         raise DosimetryError(
-            f"the blood holds more activity than the whole body ({found:.3g} against "
-            f"{body:.3g} MBq h); check the units (MBq/mL, not kBq/mL) and decay correction"
+            f"the blood holds more activity than the whole body ({found.max():.3g} against "
+            f"{body.min():.3g} MBq h); check the units (MBq/mL, not kBq/mL) and decay correction"
         )
+
+
+def _median_of_draws(values: FloatArray) -> FloatArray:
+    return np.asarray(np.median(np.atleast_1d(values), axis=-1))
 
 
 def scaled_all(curves: Mapping[str, SumOfExponentials], factor: npt.ArrayLike) -> Curves:
     """Every curve times one factor, or one factor per draw."""
-    return {name: scaled_by(curve, factor, f"a factor of {name}") for name, curve in curves.items()}
+    return {name: scaled_by(curve, factor, "a factor") for name, curve in curves.items()}
 
 
 def scaled_by(curve: SumOfExponentials, factor: npt.ArrayLike, what: str) -> SumOfExponentials:
@@ -220,14 +243,20 @@ def cross_dose(
     for source, curve in activity_mbq.items():
         if source != target:
             curves |= dose_curves(source, curve, table.s_value(target, source))
+    unscaled = (
+        ("ASSUMED: dose from other organs as in the reference adult, not scaled to the patient",)
+        if curves
+        else ()
+    )
     if whole_body_mbq is None:
         return curves, (
+            *unscaled,
             f"no whole-body curve: the remainder of the body is left out, so that the dose to "
             f"{target} is a lower bound",
         )
     apart = dict(activity_mbq) | dict(elsewhere_mbq or {})
     remainder, notes = _remainder_activity(apart, whole_body_mbq)
-    regions = [source for source in activity_mbq if source not in _BLOOD_REGIONS]
+    regions = [source for source in activity_mbq if source not in BLOOD_REGIONS]
     s_value = scaled_cross_s_value(
         table.remainder(target, regions, bone_in_remainder=bone_in_remainder),
         reference_weight_kg=table.mass_g["whole_body"] / 1000,
@@ -237,6 +266,7 @@ def cross_dose(
     curves |= dose_curves("remainder", remainder, s_value)
     bone = "takes up activity like soft tissue" if bone_in_remainder else "has no uptake"
     return curves, (
+        *unscaled,
         f"ASSUMED: bone mineral {bone}",
         "ASSUMED: activity outside the given regions is spread evenly over the rest of the body; "
         "its photon dose scales with weight^(-2/3)",

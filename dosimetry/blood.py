@@ -235,7 +235,7 @@ def blood_dose(
     if whole_body_mbq is not None:
         given["whole-body"] = whole_body_mbq
     check_sources(given, emitter)
-    check_blood_amount(blood_mbq_per_ml, whole_body_mbq, anatomy)
+    check_blood_amount(blood_mbq_per_ml, whole_body_mbq, anatomy.blood_volume_ml())
     notes = emission_notes(emitter)
     if whole_body_mbq is None:
         whole_body_mbq = scaled_by(blood_mbq_per_ml, anatomy.blood_volume_ml(), "the blood volume")
@@ -256,7 +256,8 @@ def blood_dose(
             f"ASSUMED: blood density {blood_density_g_per_ml:g} g/mL (1.0 is the convention of the "
             "published coefficients, 1.06 the physical value)",
             "charged particles are absorbed within the blood",
-            f"photons of the whole body: S values of {s_value_table(source, anatomy.sex).source}",
+            f"photons of the whole body: S values of {s_value_table(source, anatomy.sex).source}, "
+            "scaled with weight^(-2/3)",
             *notes,
         ),
     )

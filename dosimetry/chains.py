@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from dosimetry._decay_paths import decay_paths
 from dosimetry.errors import DosimetryError
-from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV, Nuclide, nuclide
+from dosimetry.nuclides import EnergyPerDecay, Nuclide, nuclide
 from kinetics import SumOfExponentials
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class ChainMember:
 
 
 @dataclass(frozen=True, eq=False)
-class DecayChain:
+class DecayChain(EnergyPerDecay):
     """A parent and the progeny that decays with it.
 
     Energies are per decay of the parent: each member's energy times its decays per parent. With
@@ -99,41 +99,6 @@ class DecayChain:
                 for kind in kinds
             }
         )
-
-    @property
-    def electron_energy_mev(self) -> float:
-        """Mean energy of all electrons of the chain per decay of the parent (MeV)."""
-        return sum(m.decays_per_parent * m.nuclide.electron_energy_mev for m in self.members)
-
-    @property
-    def photon_energy_mev(self) -> float:
-        """Mean energy of all photons of the chain per decay of the parent (MeV)."""
-        return sum(m.decays_per_parent * m.nuclide.photon_energy_mev for m in self.members)
-
-    @property
-    def alpha_energy_mev(self) -> float:
-        """Mean energy of all alpha particles per decay of the parent (MeV), without recoil."""
-        return self.energy_mev["alpha"]
-
-    @property
-    def delta_electron_gy_kg_per_mbq_h(self) -> float:
-        """Mean electron energy per time-integrated activity of the parent (Gy kg/(MBq h))."""
-        return self.electron_energy_mev * GY_KG_PER_MBQ_H_PER_MEV
-
-    @property
-    def delta_photon_gy_kg_per_mbq_h(self) -> float:
-        """Mean photon energy per time-integrated activity of the parent (Gy kg/(MBq h))."""
-        return self.photon_energy_mev * GY_KG_PER_MBQ_H_PER_MEV
-
-    @property
-    def delta_alpha_gy_kg_per_mbq_h(self) -> float:
-        """Mean alpha energy per time-integrated activity of the parent, without recoil."""
-        return self.alpha_energy_mev * GY_KG_PER_MBQ_H_PER_MEV
-
-    @property
-    def delta_alpha_recoil_gy_kg_per_mbq_h(self) -> float:
-        """Mean recoil energy per time-integrated activity of the parent (Gy kg/(MBq h))."""
-        return self.energy_mev["alpha_recoil"] * GY_KG_PER_MBQ_H_PER_MEV
 
     def to_frame(self) -> pd.DataFrame:
         """One row a member: half-life, decays and energies (MeV) per decay of the parent."""

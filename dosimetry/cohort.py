@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from dosimetry._sources import RadiationSource, check_sources, emitter_of
+from dosimetry._sources import (
+    Emitter,
+    RadiationSource,
+    check_blood_amount,
+    check_sources,
+    emitter_of,
+    positive_density,
+)
 from dosimetry.anatomy import Anatomy
 from dosimetry.blood import CONVENTIONAL_BLOOD_DENSITY_G_PER_ML
 from dosimetry.cohort_matrix import Cohort, dose_rows
@@ -94,7 +101,8 @@ def cohort_doses(
     r"""Absorbed doses of many patients, cycles and draws in one pass.
 
     The same doses as `blood_dose`, `marrow_dose_blood_method` or `marrow_dose_image_method`, and
-    `organ_dose` with the other organs as sources, several times faster than one call a patient.
+    `organ_dose` with the other organs (not the marrow) as sources, several times faster than one
+    call a patient.
 
     Parameters
     ----------
@@ -142,8 +150,10 @@ def cohort_doses(
     0.182
     """
     shape = _shape(curves, ratio, len(anatomies))
-    emitter = emitter_of(source)
-    check_sources({name: _first_draws(curve) for name, curve in curves.items()}, emitter)
+    positive_density("blood", blood_density_g_per_ml)
+    positive_density("marrow", marrow_density_g_per_ml)
+    _check_curves(curves, anatomies, emitter_of(source))
+    _check_positive("ratio", ratio)
     method = "image" if "marrow" in curves else "blood"
     names = sorted(curves, key=lambda name: (name == "marrow", name))
     columns = names if method == "image" else [*names, "marrow"]
@@ -170,6 +180,8 @@ def cohort_doses(
         factor_of_row=factor_of_row,
         dose=dose,
     )
+    if not np.isfinite(dose).all():
+        raise DosimetryError("a curve never decays in some draws: its dose is not finite")
     found = MappingProxyType(dict(zip(keys, dose, strict=True)))
     return CohortDoses(found, method, assumptions)
 
@@ -177,6 +189,8 @@ def cohort_doses(
 def _shape(
     curves: Mapping[str, SumOfExponentials], ratio: npt.ArrayLike, n_patients: int
 ) -> tuple[int, int, int]:
+    if not n_patients:
+        raise DosimetryError("a cohort needs the anatomy of one patient or more")
     if not ({"blood", "marrow"} & set(curves)):
         raise DosimetryError("cohort doses need the curve 'blood' or 'marrow' (MBq/mL)")
     try:
@@ -192,6 +206,23 @@ def _shape(
             f"{given}"
         )
     return shape[0], shape[1], shape[2]
+
+
+def _check_curves(
+    curves: Mapping[str, SumOfExponentials], anatomies: Sequence[Anatomy], emitter: Emitter
+) -> None:
+    """The checks of single patients, on the first draws."""
+    first = {name: _first_draws(curve) for name, curve in curves.items()}
+    check_sources(first, emitter)
+    if "blood" in first:
+        volume_ml = np.array([anatomy.blood_volume_ml() for anatomy in anatomies])
+        check_blood_amount(first["blood"], first.get("whole_body"), volume_ml[:, None, None])
+
+
+def _check_positive(name: str, values: npt.ArrayLike) -> None:
+    array = np.asarray(values, dtype=np.float64)
+    if not (np.isfinite(array).all() and (array >= 0).all()):
+        raise DosimetryError(f"{name} must be finite and zero or more")
 
 
 def _first_draws(curve: SumOfExponentials) -> SumOfExponentials:
@@ -232,6 +263,7 @@ def _factors(
         )
     factor = np.empty((len(given), *shape))
     for i, (region, value) in enumerate(given.items()):
+        _check_positive(f"s_value_factor of {region}", value)
         try:
             factor[i] = value
         except ValueError:

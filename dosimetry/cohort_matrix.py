@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dosimetry._sources import (
+    BLOOD_REGIONS,
     RadiationSource,
     emission_notes,
     emitter_of,
@@ -70,18 +71,23 @@ def dose_rows(cohort: Cohort) -> tuple[Rows, tuple[str, ...]]:
             for column, value in coefficients.items():
                 row[column] = np.where(chosen, value, row.get(column, 0.0))
     if "whole_body" not in cohort.columns:
-        notes.append("no whole-body curve: remainder and photons from the body are left out")
+        notes.append(
+            "no whole-body curve: the remainder is left out, and the activity in the blood stands "
+            "in for the body in the photon dose of the blood: lower bounds"
+        )
     return rows, tuple(dict.fromkeys(notes))
 
 
 def _blood_rows(cohort: Cohort, sex: str) -> Rows:
     local = local_s_value(emitter_of(cohort.source))
     rows = _rows("blood", "self", {"blood": 1 / cohort.blood_density_g_per_ml}, local)
-    if "whole_body" in cohort.columns:
-        weight_kg = cohort.masses_g("whole_body") / 1000
-        photon = photon_coefficient(cohort.source, sex) * weight_kg ** (-2 / 3)
-        rows |= _rows("blood", "whole_body", {"whole_body": 1.0}, SValue(0.0, photon))
-    return rows
+    weight_kg = cohort.masses_g("whole_body") / 1000
+    photon = photon_coefficient(cohort.source, sex) * weight_kg ** (-2 / 3)
+    body: dict[str, npt.ArrayLike] = {"whole_body": 1.0}
+    if "whole_body" not in cohort.columns:
+        cohort.masses_g("blood")  # one a patient
+        body = {"blood": np.array([patient.blood_volume_ml() for patient in cohort.anatomies])}
+    return rows | _rows("blood", "whole_body", body, SValue(0.0, photon))
 
 
 def _marrow_rows(cohort: Cohort, table: SValueTable) -> Rows:
@@ -121,9 +127,8 @@ def _cross_rows(
         return rows
     taken = {column: -np.asarray(share) for column, share in own.items()}
     remainder = {"whole_body": np.ones(()), **dict.fromkeys(others, -np.ones(())), **taken}
-    reference = table.remainder(
-        target, [target, *others], bone_in_remainder=cohort.bone_in_remainder
-    )
+    regions = [target, *(organ for organ in others if organ not in BLOOD_REGIONS)]
+    reference = table.remainder(target, regions, bone_in_remainder=cohort.bone_in_remainder)
     scale = whole_body_photon_scale(table.sex, cohort.masses_g("whole_body") / 1000)
     s_value = SValue(reference.electron, reference.photon * scale, reference.alpha)
     return rows | _rows(target, "remainder", remainder, s_value)

@@ -100,7 +100,7 @@ def marrow_dose_blood_method(
 
     Examples
     --------
-    >>> from dosimetry import reference_anatomy
+    >>> from dosimetry import reference_anatomy, rmblr
     >>> curve = SumOfExponentials(amplitude=[0.5, 0.1], rate_per_h=[1.2, 0.03])
     >>> dose = marrow_dose_blood_method(
     ...     curve, "Lu-177", anatomy=reference_anatomy("male"), ratio=rmblr("unity")
@@ -109,7 +109,7 @@ def marrow_dose_blood_method(
     0.182
     """
     density = positive_density("blood", blood_density_g_per_ml)
-    check_blood_amount(blood_mbq_per_ml, whole_body_mbq, anatomy)
+    check_blood_amount(blood_mbq_per_ml, whole_body_mbq, anatomy.blood_volume_ml())
     organs, vessel_notes = with_large_vessels(organ_mbq, blood_mbq_per_ml, large_vessel_volume_ml)
     around = MarrowSurroundings(
         anatomy,

@@ -93,7 +93,7 @@ def marrow_dose_two_component(
     blood_density = positive_density("blood", blood_density_g_per_ml)
     marrow_density = positive_density("marrow", marrow_density_g_per_ml)
     check_sources({"blood": blood_mbq_per_ml, "marrow": marrow_mbq_per_ml}, emitter_of(source))
-    check_blood_amount(blood_mbq_per_ml, whole_body_mbq, anatomy)
+    check_blood_amount(blood_mbq_per_ml, whole_body_mbq, anatomy.blood_volume_ml())
     image, image_notes = in_red_marrow(marrow_mbq_per_ml, recovery, red_marrow_fraction)
     from_blood = scaled_by(blood_mbq_per_ml, ratio.value, "the ratio").scaled(1 / blood_density)
     specific = image.scaled(1 / marrow_density) + from_blood.scaled(-1.0)

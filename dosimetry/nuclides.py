@@ -12,7 +12,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -56,8 +56,57 @@ _MASS_FIRST = (  # 22na is Na-22, not metastable A-22n: the reading without a st
 )
 
 
+class EnergyPerDecay:
+    """Sums over `energy_mev`, which nuclides and decay chains share.
+
+    For a chain everything is per decay of the parent, and time-integrated activity is that of the
+    parent.
+    """
+
+    if TYPE_CHECKING:
+
+        @property
+        def energy_mev(self) -> Mapping[str, float]:
+            """Mean energy per decay (MeV) by radiation type."""
+
+    @property
+    def electron_energy_mev(self) -> float:
+        """Mean energy of betas, delayed betas, conversion and Auger electrons per decay (MeV)."""
+        return sum(self.energy_mev[kind] for kind in _ELECTRONS)
+
+    @property
+    def photon_energy_mev(self) -> float:
+        """Mean energy of gamma rays, x rays and annihilation photons per decay (MeV)."""
+        return sum(self.energy_mev[kind] for kind in _PHOTONS)
+
+    @property
+    def alpha_energy_mev(self) -> float:
+        """Mean energy of alpha particles per decay (MeV), without the recoil of the nucleus."""
+        return self.energy_mev["alpha"]
+
+    @property
+    def delta_electron_gy_kg_per_mbq_h(self) -> float:
+        """Mean electron energy per time-integrated activity (Gy kg/(MBq h))."""
+        return self.electron_energy_mev * GY_KG_PER_MBQ_H_PER_MEV
+
+    @property
+    def delta_photon_gy_kg_per_mbq_h(self) -> float:
+        """Mean photon energy per time-integrated activity (Gy kg/(MBq h))."""
+        return self.photon_energy_mev * GY_KG_PER_MBQ_H_PER_MEV
+
+    @property
+    def delta_alpha_gy_kg_per_mbq_h(self) -> float:
+        """Mean alpha energy per time-integrated activity (Gy kg/(MBq h)), without recoil."""
+        return self.alpha_energy_mev * GY_KG_PER_MBQ_H_PER_MEV
+
+    @property
+    def delta_alpha_recoil_gy_kg_per_mbq_h(self) -> float:
+        """Mean energy of alpha recoil nuclei per time-integrated activity (Gy kg/(MBq h))."""
+        return self.energy_mev["alpha_recoil"] * GY_KG_PER_MBQ_H_PER_MEV
+
+
 @dataclass(frozen=True, eq=False)
-class Nuclide:
+class Nuclide(EnergyPerDecay):
     r"""Decay data of one radionuclide, without its progeny.
 
     Attributes
@@ -98,41 +147,6 @@ class Nuclide:
     def decay_per_h(self) -> float:
         """Physical decay constant (1/h)."""
         return math.log(2) / self.half_life_h
-
-    @property
-    def electron_energy_mev(self) -> float:
-        """Mean energy of betas, delayed betas, conversion and Auger electrons per decay (MeV)."""
-        return sum(self.energy_mev[kind] for kind in _ELECTRONS)
-
-    @property
-    def photon_energy_mev(self) -> float:
-        """Mean energy of gamma rays, x rays and annihilation photons per decay (MeV)."""
-        return sum(self.energy_mev[kind] for kind in _PHOTONS)
-
-    @property
-    def alpha_energy_mev(self) -> float:
-        """Mean energy of alpha particles per decay (MeV), without the recoil of the nucleus."""
-        return self.energy_mev["alpha"]
-
-    @property
-    def delta_electron_gy_kg_per_mbq_h(self) -> float:
-        """Mean electron energy per time-integrated activity (Gy kg/(MBq h))."""
-        return self.electron_energy_mev * GY_KG_PER_MBQ_H_PER_MEV
-
-    @property
-    def delta_photon_gy_kg_per_mbq_h(self) -> float:
-        """Mean photon energy per time-integrated activity (Gy kg/(MBq h))."""
-        return self.photon_energy_mev * GY_KG_PER_MBQ_H_PER_MEV
-
-    @property
-    def delta_alpha_gy_kg_per_mbq_h(self) -> float:
-        """Mean alpha energy per time-integrated activity (Gy kg/(MBq h)), without recoil."""
-        return self.alpha_energy_mev * GY_KG_PER_MBQ_H_PER_MEV
-
-    @property
-    def delta_alpha_recoil_gy_kg_per_mbq_h(self) -> float:
-        """Mean energy of alpha recoil nuclei per time-integrated activity (Gy kg/(MBq h))."""
-        return self.energy_mev["alpha_recoil"] * GY_KG_PER_MBQ_H_PER_MEV
 
     @property
     def electron_lines(self) -> FloatArray:

@@ -289,13 +289,25 @@ def dose_document(report: DoseReport) -> dict[str, object]:
 
 
 def write_doses(report: DoseReport, folder: Path) -> list[Path]:
-    """Write doses.csv, doses.png and doses.pdf into a folder; their paths."""
+    """Write doses.csv, doses.png and doses.pdf into a folder; their paths.
+
+    Raises
+    ------
+    HemadoseError
+        If the folder cannot be written.
+    """
     from hemadose.dose_figure import draw_doses
 
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / name for name in ("doses.csv", "doses.png", "doses.pdf")]
-    report.table.to_csv(paths[0], index=False)
     figure = draw_doses(report)
-    figure.savefig(paths[1], dpi=200)
-    figure.savefig(paths[2], metadata={"CreationDate": None})
+    paths = [folder / name for name in ("doses.csv", "doses.png", "doses.pdf")]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        report.table.to_csv(paths[0], index=False)
+        figure.savefig(paths[1], dpi=200)
+        figure.savefig(paths[2], metadata={"CreationDate": None})
+    except OSError as error:
+        raise HemadoseError(
+            f"the doses cannot be written to {folder} ({error.strerror or error}); name another "
+            "folder"
+        ) from error
     return paths

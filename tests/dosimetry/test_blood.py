@@ -159,8 +159,8 @@ def test_photons_of_a_nearly_pure_beta_emitter_are_nothing():
 def test_photon_coefficient_of_other_nuclides(name, male, female):
     """Recomputed from totals of OLINDA/EXM 2.2 less the electrons: a few per cent are left to the
     photons whose absorbed fraction is interpolated."""
-    assert photon_coefficient(name, "male") * 1000 == pytest.approx(male, rel=0.15)
-    assert photon_coefficient(name, "female") * 1000 == pytest.approx(female, rel=0.15)
+    assert photon_coefficient(name, "male") * 1000 == pytest.approx(male, rel=0.06)
+    assert photon_coefficient(name, "female") * 1000 == pytest.approx(female, rel=0.06)
 
 
 def test_alpha_holds_the_recoil_nuclei():

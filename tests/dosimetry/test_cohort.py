@@ -10,6 +10,7 @@ from dosimetry import (
     decay_chain,
     marrow_dose_blood_method,
     marrow_dose_image_method,
+    nuclide,
     organ_dose,
 )
 from kinetics import SumOfExponentials
@@ -129,7 +130,7 @@ def test_one_cycle_serves_all_and_one_patient_is_enough():
     shared = curve(rng, 0.2, 0.03, shape=(1, 1, 1))
     found = cohort_doses({"blood": shared}, "Lu-177", anatomies=PATIENTS, ratio=np.ones((1, 3, 10)))
     assert found.dose_gy["marrow"].shape == (5, 3, 10)
-    assert np.ptp(found.dose_gy["blood"]) == 0
+    assert np.ptp(found.dose_gy["blood"], axis=(1, 2)).max() == 0
     alone = SumOfExponentials([1000.0], [0.03])
     found = cohort_doses({"blood": shared, "whole_body": alone}, "Lu-177", anatomies=PATIENTS)
     assert found.dose_gy["marrow"].shape == (5, 1, 1)
@@ -153,3 +154,29 @@ def test_bad_input_is_refused():
     corrected = SumOfExponentials(curves["blood"].amplitude, curves["blood"].rate_per_h * 0.01)
     with pytest.raises(DosimetryError, match="decay"):
         cohort_doses(curves | {"blood": corrected}, "Lu-177", anatomies=PATIENTS)
+
+
+def test_impossible_values_are_refused():
+    curves = cohort()
+    blood = curves["blood"]
+    with pytest.raises(DosimetryError, match="divide kBq/mL"):
+        cohort_doses(curves | {"blood": blood.scaled(1e4)}, "Lu-177", anatomies=PATIENTS)
+    with pytest.raises(DosimetryError, match="ratio must be finite"):
+        cohort_doses(curves, "Lu-177", anatomies=PATIENTS, ratio=-1.0)
+    with pytest.raises(DosimetryError, match="density"):
+        cohort_doses(curves, "Lu-177", anatomies=PATIENTS, blood_density_g_per_ml=0.0)
+    with pytest.raises(DosimetryError, match="one patient or more"):
+        cohort_doses(curves, "Lu-177", anatomies=[])
+    rate = blood.rate_per_h.copy()
+    rate[2, 1, 7, 0] = 0.0
+    endless = SumOfExponentials(blood.amplitude, rate)
+    with pytest.raises(DosimetryError, match="never decays"):
+        cohort_doses(curves | {"blood": endless}, "Lu-177", anatomies=PATIENTS)
+
+
+def test_without_a_whole_body_curve_the_blood_stands_in_for_it():
+    blood = cohort()["blood"].decayed(nuclide("Tc-99m").decay_per_h)
+    found = cohort_doses({"blood": blood}, "Tc-99m", anatomies=PATIENTS).dose_gy["blood"]
+    own = patient({"blood": blood}, 3)["blood"]
+    alone = blood_dose(own, "Tc-99m", anatomy=PATIENTS[3]).dose_gy
+    np.testing.assert_allclose(found[3], alone, rtol=1e-10)

@@ -25,6 +25,7 @@ from dosimetry import (
     tumour_dose,
     whole_blood_from_plasma,
 )
+from dosimetry._sources import _WITHOUT_PROGENY
 from dosimetry.chains import decay_chain
 from dosimetry.rbe import rbe_weighted
 from kinetics import SumOfExponentials
@@ -247,3 +248,41 @@ def test_negative_s_values_of_a_table_are_refused():
 
 def of_mass(organ_mass_g):
     return Anatomy("male", 73.0, 176.0, organ_mass_g=organ_mass_g)
+
+
+def test_what_is_not_scaled_to_the_patient_is_said():
+    alone = organ_dose("kidneys", HALF, "Lu-177", anatomy=MAN)
+    beside = organ_dose("kidneys", HALF, "Lu-177", anatomy=MAN, other_mbq={"liver": HALF})
+    assert not any("not scaled" in note for note in alone.assumptions)
+    assert any("other organs as in the reference adult" in note for note in beside.assumptions)
+    photons = blood_dose(BLOOD, "Lu-177", anatomy=MAN, whole_body_mbq=BODY)
+    assert any("weight^(-2/3)" in note for note in photons.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("name", "daughter", "counted"),
+    [
+        ("Sr-90", "Y-90", "0.196 of 1.13"),  # ICRP 107: 0.1958 and 0.1958 + 0.9331 MeV
+        ("Ge-68", "Ga-68", ""),
+        ("Cs-137", "Ba-137m", ""),
+        ("Ra-223", "Po-215", ""),
+        ("Pb-212", "Bi-212", ""),
+    ],
+)
+def test_progeny_that_is_left_out_is_named(name, daughter, counted):
+    curve = SumOfExponentials([1.0], [max(0.1, 2 * nuclide(name).decay_per_h)])
+    notes = blood_dose(curve, name, anatomy=MAN).assumptions
+    found = [note for note in notes if "without its progeny" in note]
+    assert len(found) == 1
+    assert daughter in found[0]
+    assert counted in found[0]
+
+
+@pytest.mark.parametrize("name", [*sorted(_WITHOUT_PROGENY), "Po-212", "C-14"])
+def test_no_word_of_progeny_where_there_is_none(name):
+    chain = decay_chain(name)
+    own = sum(chain.parent.energy_mev.values())
+    assert sum(chain.energy_mev.values()) == pytest.approx(own, rel=0.01)
+    curve = SumOfExponentials([1.0], [2 * nuclide(name).decay_per_h])
+    notes = tumour_dose(curve, name, mass_g=10.0).assumptions
+    assert not any("without its progeny" in note for note in notes)

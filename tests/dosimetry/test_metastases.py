@@ -96,7 +96,7 @@ def test_share_and_marrow_mass_scale_the_charged_particles():
     electrons = [float(p["tumour_electrons"]) for p in parts]
     assert electrons[1] == pytest.approx(2 * electrons[0])
     assert electrons[2] == pytest.approx(2 * electrons[0])
-    assert parts[1]["tumour_photons"] == pytest.approx(parts[0]["tumour_photons"], rel=0.2)
+    assert parts[1]["tumour_photons"] == pytest.approx(parts[0]["tumour_photons"])
 
 
 def test_draws_of_share_and_mass():

@@ -9,8 +9,15 @@ from typer.testing import CliRunner
 
 from hemadose.assessment.assess import assess
 from hemadose.cli import app
-from hemadose.dose_command import COLUMNS, dose_report, marrow_methods, model_spread
+from hemadose.dose_command import (
+    COLUMNS,
+    dose_report,
+    marrow_methods,
+    model_spread,
+    write_doses,
+)
 from hemadose.dose_figure import draw_doses
+from hemadose.errors import HemadoseError
 from hemadose.study import read_study
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -171,6 +178,14 @@ def test_bad_input_exits_with_2_and_one_sentence(tmp_path):
     assert "activity.csv, row" in result.output
     assert not (study / "result").exists()
     assert run(tmp_path / "nowhere").exit_code == 2
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path, reports):
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    for folder in (taken, taken / "inside"):
+        with pytest.raises(HemadoseError, match=r"cannot be written to .*taken.*another folder"):
+            write_doses(reports["iodine131_dtc"], folder)
 
 
 def test_help_shows_an_example():

@@ -26,7 +26,7 @@ from dosimetry.s_values.readers.olinda import OLINDA_W_ALPHA, matrix_table
 from dosimetry.s_values.readers.split import Emitter, emitter
 from dosimetry.s_values.readers.tables import checked_sex, weighting
 from dosimetry.s_values.readers.units import s_value_unit
-from dosimetry.voxels.kernel import VoxelKernel
+from dosimetry.transport.voxel_kernel import VoxelKernel
 
 FloatArray = npt.NDArray[np.float64]
 

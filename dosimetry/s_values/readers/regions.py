@@ -57,18 +57,16 @@ REGION_NAMES: Mapping[str, str] = MappingProxyType(
 )
 """Our name of a region by the other program's name in lower case; others become snake_case."""
 
-_MORE_MASSES_G = {  # ICRP Publication 89 (2002), reference adult (male, female)
+_MORE_MASSES_G = {  # ICRP 89 as REFERENCE_MASS_G: regions that only tables of others name
     "adrenals": (14.0, 13.0),
     "brain": (1450.0, 1300.0),
     "breasts": (25.0, 500.0),
     "oesophagus": (40.0, 35.0),
     "eyes": (15.0, 15.0),
     "heart_wall": (330.0, 250.0),
-    "lungs": (1200.0, 950.0),
     "ovaries": (0.0, 11.0),
     "pancreas": (140.0, 120.0),
     "prostate": (17.0, 0.0),
-    "salivary_glands": (85.0, 70.0),
     "testes": (35.0, 0.0),
     "thymus": (25.0, 20.0),
     "thyroid": (20.0, 17.0),

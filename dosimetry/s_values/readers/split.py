@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NoReturn, Protocol
+from typing import NoReturn, TypeAlias
 
+from dosimetry.chains import DecayChain
 from dosimetry.errors import DosimetryError
-from dosimetry.nuclides import nuclide
+from dosimetry.nuclides import Nuclide, nuclide
 from dosimetry.s_values import SValue
 from dosimetry.s_values.readers.regions import HOLLOW, SKELETON
 
 Pair = tuple[str, str]
+Emitter: TypeAlias = Nuclide | DecayChain
 _LOWEST_SHARE = 0.6  # of the charged energy that a solid organ must keep to be believed
 _LEAST_ELECTRONS, _LEAST_ALPHA = 0.1, 0.4  # shares that marrow keeps of its own, at the least
 _ALPHA_FROM_BONE = 0.5  # OLINDA/EXM 2: half of the alpha energy of trabecular bone is in marrow
@@ -24,30 +26,6 @@ SPLIT_NOTES = (
     "ASSUMED: photons from marrow and trabecular bone reach the marrow like those from cortical "
     "bone; what exceeds them in the printed total is electrons and alpha particles",
 )
-
-
-class Emitter(Protocol):
-    """What the readers ask of a nuclide or a decay chain: its name and energy per decay."""
-
-    @property
-    def name(self) -> str:
-        """ICRP 107 name."""
-
-    @property
-    def delta_electron_gy_kg_per_mbq_h(self) -> float:
-        """Electron energy per time-integrated activity (Gy kg/(MBq h))."""
-
-    @property
-    def delta_photon_gy_kg_per_mbq_h(self) -> float:
-        """Photon energy per time-integrated activity (Gy kg/(MBq h))."""
-
-    @property
-    def delta_alpha_gy_kg_per_mbq_h(self) -> float:
-        """Alpha energy without recoil (Gy kg/(MBq h))."""
-
-    @property
-    def delta_alpha_recoil_gy_kg_per_mbq_h(self) -> float:
-        """Energy of recoil nuclei (Gy kg/(MBq h))."""
 
 
 @dataclass(frozen=True)
