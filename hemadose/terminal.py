@@ -5,9 +5,12 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Timer
 from typing import Annotated
 
 import typer
+
+_PATIENCE_S = 2.0
 
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON document and nothing else on stdout.")
@@ -35,7 +38,7 @@ def bad_input_exits_with_2() -> Iterator[None]:
 
 @contextmanager
 def progress_bar(steps: tuple[str, ...], n_studies: int = 1) -> Iterator[Callable[[str], None]]:
-    """Show a bar over the steps of all studies, on stderr, and only on a terminal."""
+    """Show a bar over the steps of all studies: on stderr, on a terminal, after two seconds."""
     if not sys.stderr.isatty():
         yield lambda step: None
         return
@@ -43,10 +46,17 @@ def progress_bar(steps: tuple[str, ...], n_studies: int = 1) -> Iterator[Callabl
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     columns = (TextColumn("{task.description:>14}"), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task("reading", total=len(steps) * n_studies, completed=-1)
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    task = bar.add_task("reading", total=len(steps) * n_studies, completed=-1)
+    patience = Timer(_PATIENCE_S, bar.start)
+    patience.start()
 
-        def advance(step: str) -> None:
-            bar.update(task, description=step, advance=1)
+    def advance(step: str) -> None:
+        bar.update(task, description=step, advance=1)
 
+    try:
         yield advance
+    finally:
+        patience.cancel()
+        patience.join()  # lest the bar starts after it was stopped
+        bar.stop()

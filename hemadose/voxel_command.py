@@ -29,7 +29,11 @@ METHODS = ("mono", "trapezoid", "shared")
 STEPS = ("reading", "time-activity", "kernel", "dose", "regions", "writing")
 REST = "rest_of_image"
 _LN2 = float(np.log(2))
-_CURVE_SD = 0.1  # ASSUMED relative error of the mean activity of a region
+_CURVE_SD = 0.1
+_CURVE_SD_ASSUMED = (
+    f"ASSUMED: the mean activity of a region is known to {100 * _CURVE_SD:g} % at each time, which "
+    "decides between the forms of its curve (--method shared)"
+)
 
 
 @dataclass(frozen=True)
@@ -258,6 +262,7 @@ def _shared(inputs: VoxelInputs, chain: DecayChain) -> TiaMap:
         tia=first.tia.with_values(np.asarray(tia), first.tia.unit),
         status=first.status.with_values(np.asarray(status), first.status.unit),
         notes=(*first.notes, *notes),
+        assumptions=(*first.assumptions, _CURVE_SD_ASSUMED),
     )
 
 

@@ -11,10 +11,10 @@ import numpy as np
 
 from dosimetry.errors import DosimetryError
 from dosimetry.imaging.dicom_images import DicomImage, read_dicom_image
-from dosimetry.imaging.grids import on_grid
 from dosimetry.imaging.masks import Masks, read_masks
 from dosimetry.imaging.nifti import is_nifti, read_nifti
 from dosimetry.imaging.units import DENSITY_ASSUMED, density_from_hu, in_mbq_per_ml
+from dosimetry.voxels.grids import on_grid
 from dosimetry.voxels.image import VoxelImage
 from hemadose.errors import HemadoseError
 

@@ -151,29 +151,27 @@ def _write_tables(result: VoxelResult, folder: Path) -> None:
 def draw_voxel(result: VoxelResult) -> Figure:
     """Coronal slice of the highest dose with outlines of regions, and the histograms.
 
+    Colours follow the square root of the dose, so that organs of low dose show beside a tumour.
     Five regions at most are drawn, those of the highest mean dose.
     """
     from matplotlib.figure import Figure
 
-    from dosimetry.imaging.grids import upright
     from dosimetry.voxels import plot_dvh, plot_slice
     from hemadose.report.style import figure_style
 
-    dose = upright(result.dose)
-    values = np.asarray(dose.values)
-    place = int(np.unravel_index(int(values.argmax()), values.shape)[1])
+    dose = result.dose
+    coronal = int(np.abs(dose.affine[1, :3] / dose.voxel_mm).argmax())  # front to back
+    place = int(np.unravel_index(int(dose.values.argmax()), dose.shape)[coronal])
     masks = result.inputs.masks.regions
     histograms = sorted(result.histograms, key=lambda h: -h.mean_gy)[:_MOST_REGIONS]
     names = [h.region for h in histograms] or list(masks)[:_MOST_REGIONS]
     histograms = [replace(h, region=_plain(h.region)) for h in histograms]
-    outlines = [(_plain(name), np.asarray(upright(masks[name]).values)) for name in names]
+    outlines = [(_plain(name), masks[name].values) for name in names]
     n = 2 if histograms else 1
     with figure_style():
         figure = Figure(figsize=(4.6 + 6.2 * (n - 1), 3.6), layout="constrained")
         axes = figure.subplots(1, n, squeeze=False).ravel()
-        plot_slice(dose, axes[0], axis=1, index=place, outlines=outlines)
-        axes[0].set_xlabel("right to left (mm)")
-        axes[0].set_ylabel("feet to head (mm)")
+        plot_slice(dose, axes[0], axis=coronal, index=place, outlines=outlines, square_root=True)
         axes[0].set_title("Absorbed dose" if dose.unit == "Gy" else "Dose rate")
         if histograms:
             plot_dvh(histograms, axes[1])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -97,7 +97,7 @@ def marrow_table(
     vertebrae = tia.tia.with_values(np.minimum(np.sum(parts, axis=0), 1.0), "fraction")
     table = s_value_table(chain, wanted.sex)
     names = ("spongiosa_fraction", "marrow_fraction", "cellularity")
-    given = dict(zip(names, wanted.marrow_fractions, strict=False))
+    given: dict[str, Any] = dict(zip(names, wanted.marrow_fractions, strict=False))
     rows: list[dict[str, object]] = []
     assumptions: list[str] = []
     for model, (needed, _) in VERTEBRA_MODELS.items():
@@ -113,12 +113,9 @@ def marrow_table(
                 "vertebrae": " ".join(found),
                 "marrow_mbq_h_per_ml": float(result.concentration_mbq_h_per_ml),
                 "self_dose_gy": float(result.dose_gy),
-                **{f"{key}_gy": float(v) for key, v in result.contribution_gy.items()},
+                **{f"{key}_gy": float(v) for key, v in result.contributions_gy.items()},
             }
         )
-    assumptions.append(
-        "the dose of marrow is its self-dose; photons of other regions are not in it"
-    )
     return pd.DataFrame(rows), tuple(dict.fromkeys(assumptions))
 
 

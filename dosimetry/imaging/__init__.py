@@ -1,7 +1,6 @@
 """Images in and out: NIfTI, DICOM images, segmentations, contours and dose maps."""
 
 from dosimetry.imaging.dicom_images import DicomImage, read_dicom_image
-from dosimetry.imaging.grids import on_grid
 from dosimetry.imaging.label_names import read_label_names
 from dosimetry.imaging.masks import Masks, read_masks
 from dosimetry.imaging.nifti import nifti_label_names, read_nifti, write_nifti
@@ -24,7 +23,6 @@ __all__ = [
     "density_from_hu",
     "in_mbq_per_ml",
     "nifti_label_names",
-    "on_grid",
     "read_dicom_image",
     "read_label_names",
     "read_masks",

@@ -204,7 +204,7 @@ def _scaled(stored: np.ndarray, scaling: Any, ds: Any) -> FloatArray:
     """Stored values with the real-world map of activity, or else the rescale of the modality."""
     mapping = _activity_map(ds)
     if mapping is not None:
-        slope, intercept = number(mapping, "RealWorldValueSlope"), 0.0
+        slope = number(mapping, "RealWorldValueSlope")
         intercept = float(mapping.get("RealWorldValueIntercept") or 0.0)
     else:
         slope = number(scaling, "RescaleSlope") if "RescaleSlope" in scaling else 1.0

@@ -53,11 +53,11 @@ def seg_masks(
         raise DosimetryError(f"SegmentationType is {shown(kind)}, legal are {', '.join(_KINDS)}")
     require_frame_of_reference(dataset.get("FrameOfReferenceUID"), frame_of_reference_uid)
     fractions = pixels(dataset).astype(np.float32)
-    notes: tuple[str, ...] = ()
+    notes: list[str] = []
     if kind == "FRACTIONAL":
         fractions /= number(dataset, "MaximumFractionalValue")
         if dataset.get("SegmentationFractionalType") == "PROBABILITY":
-            notes = ("ASSUMED: probabilities of the segmentation count as parts of the voxel",)
+            notes.append("ASSUMED: probabilities of the segmentation count as parts of the voxel")
     if fractions.max() > 1:
         raise DosimetryError(f"the segmentation has values up to {fractions.max():g}, legal is 1")
     stack = frame_planes(dataset)
@@ -72,9 +72,8 @@ def seg_masks(
             found[name] = f"the mask of region {shown(name)} is empty"
         else:
             mask = _volume(fractions[frames], depth_index[frames], n_planes, name)
-            found[name] = fitted(
-                VoxelImage(mask, affine, "fraction"), like, name, resample=resample
-            )
+            whole = VoxelImage(mask, affine, "fraction")
+            found[name] = fitted(whole, like, name, notes, resample=resample)
     return gathered(found, names, notes)
 
 

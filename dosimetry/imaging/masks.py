@@ -9,13 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from dosimetry.errors import DosimetryError
-from dosimetry.imaging.grids import cropped, on_grid, overlap
 from dosimetry.imaging.label_names import read_label_names
 from dosimetry.imaging.nifti import is_nifti, nifti_label_names, read_nifti
 from dosimetry.imaging.safety import files_of, refuses_damage, region_name, shown
+from dosimetry.voxels.grids import cropped, on_grid, overlap
 from dosimetry.voxels.image import VoxelImage
 
 _HIGHEST_LABEL = 65_535
+_LOST = 0.01
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,7 +124,9 @@ def gathered(
     return Masks(regions, (*notes, *left_out))
 
 
-def fitted(mask: VoxelImage, like: VoxelImage, name: str, *, resample: bool) -> VoxelImage | str:
+def fitted(
+    mask: VoxelImage, like: VoxelImage, name: str, notes: list[str], *, resample: bool
+) -> VoxelImage | str:
     """The mask on the grid, or the reason why nothing of it lies there; other grids are refused."""
     words = f"region {shown(name)}"
     if not mask.values.any():
@@ -134,7 +137,15 @@ def fitted(mask: VoxelImage, like: VoxelImage, name: str, *, resample: bool) -> 
     placed = on_grid(mask, like, words, resample=resample)
     if not placed.values.any():
         return outside
+    whole, kept = (float(np.sum(m.values, dtype=np.float64)) * m.voxel_ml for m in (mask, placed))
+    note_lost(1 - kept / whole, name, notes)
     return placed.with_values(placed.values.astype(np.float32), "fraction")
+
+
+def note_lost(share: float, name: str, notes: list[str]) -> None:
+    """Note the share of a region outside the image, where it is more than rounding."""
+    if share > _LOST:
+        notes.append(f"{100 * share:.0f} % of region {shown(name)} lies outside the image")
 
 
 def _nifti_masks(
@@ -151,9 +162,10 @@ def _nifti_masks(
             raise DosimetryError(f"there is no NIfTI file (.nii, .nii.gz) in {path}")
         chosen = {file: name for file, name in files.items() if not names or name in names}
         found: dict[str, VoxelImage | str] = dict.fromkeys(files.values(), "")
+        notes: list[str] = []
         for file, name in chosen.items():
-            found[name] = fitted(_binary(file), like, name, resample=resample)
-        return gathered(found, names)
+            found[name] = fitted(_binary(file), like, name, notes, resample=resample)
+        return gathered(found, names, notes)
     if by_file:
         raise DosimetryError("one label image needs a label map with the columns label,name")
     return _label_masks(path, like, by_label or nifti_label_names(path), names, resample)
@@ -167,6 +179,10 @@ def _label_masks(
     image = _label_image(path)
     boxes = find_objects(image.values)
     present = [i + 1 for i, box in enumerate(boxes) if box is not None]
+    unnamed = [str(label) for label in present if label not in given]
+    notes: list[str] = []
+    if unnamed and given:
+        notes.append(f"labels without a name in the map: {', '.join(unnamed[:20])}")
     found: dict[str, VoxelImage | str] = {}
     for label in sorted({*present, *given}):
         name = given.get(label, f"label_{label}")
@@ -178,13 +194,7 @@ def _label_masks(
             box = boxes[label - 1]
             part = cropped(image, box)
             mask = part.with_values(part.values == label, "fraction")
-            found[name] = fitted(mask, like, name, resample=resample)
-    unnamed = [str(label) for label in present if label not in given]
-    notes = (
-        (f"labels without a name in the map: {', '.join(unnamed[:20])}",)
-        if unnamed and given
-        else ()
-    )
+            found[name] = fitted(mask, like, name, notes, resample=resample)
     return gathered(found, names, notes)
 
 

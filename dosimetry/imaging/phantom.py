@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
 from dosimetry.imaging.nifti import write_nifti
 from dosimetry.voxels.image import FloatArray, VoxelImage
+from kinetics import SumOfExponentials
 
 _LN2 = float(np.log(2))
 
@@ -27,6 +27,9 @@ _ORGANS: Mapping[str, tuple[int, tuple[float, ...], tuple[float, ...], float, fl
 _VERTEBRAE = ("vertebrae_L4", "vertebrae_L3", "vertebrae_L2", "vertebrae_L1")
 _VERTEBRA = (0.06, 60.0, 250.0)
 _AIR_HU = -1000.0
+_NAMES = {row[0]: name for name, row in _ORGANS.items()} | {
+    10 + k: name for k, name in enumerate(_VERTEBRAE)
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +41,7 @@ class Phantom:
     times_h : tuple of float
         Times of the activity images.
     images : tuple of VoxelImage
-        Activity (MBq/mL) as present at each time.
+        Activity (MBq/mL) as present at each time, as the imaging system shows it.
     labels, ct : VoxelImage
         Labels of regions; CT numbers (HU).
     names : dict of int to str
@@ -59,6 +62,8 @@ def torso_phantom(
     *,
     voxel_mm: float = 8.0,
     times_h: Sequence[float] = (24.0, 96.0, 168.0),
+    activity_mbq_per_ml: Mapping[str, SumOfExponentials] | None = None,
+    fwhm_mm: float = 0.0,
     relative_noise: float = 0.0,
     rng: np.random.Generator | None = None,
 ) -> Phantom:
@@ -70,15 +75,22 @@ def torso_phantom(
         Side of the cubic voxels.
     times_h : sequence of float
         Times of the images after the injection.
+    activity_mbq_per_ml : mapping of str to SumOfExponentials, optional
+        Concentration in each region, physical decay inside the rates; ``"vertebrae"`` stands for
+        all four. Regions left out hold nothing. If missing, curves of the order of 177Lu therapy.
+    fwhm_mm : float
+        Full width at half maximum of the imaging system, by which the images are blurred.
     relative_noise : float
-        Standard deviation of a voxel, relative to its activity; normal and independent.
+        Standard deviation of a voxel before the blur, relative to its activity; normal and
+        independent.
     rng : numpy Generator, optional
         For the noise.
 
     Raises
     ------
     DosimetryError
-        If the voxels are too large for the organs, or noise is asked for without `rng`.
+        If the voxels are too large for the organs, a region is unknown, or noise is asked for
+        without `rng`.
 
     Examples
     --------
@@ -88,8 +100,37 @@ def torso_phantom(
     """
     if not 1 <= voxel_mm <= 15:
         raise DosimetryError(f"voxel_mm: got {voxel_mm:g}, legal is from 1 to 15")
+    if not 0 <= fwhm_mm < np.inf:
+        raise DosimetryError(f"fwhm_mm: got {fwhm_mm:g}, legal is from 0")
     if relative_noise and rng is None:
         raise DosimetryError("noise needs rng, so that it can be repeated")
+    labels = _labels(voxel_mm)
+    curves = _curves(activity_mbq_per_ml)
+    index = np.asarray(labels.values)
+    by_label = np.zeros((len(times_h) + 1, max(_NAMES) + 1))
+    for label, curve in curves.items():
+        by_label[:, label] = [*curve(np.asarray(times_h, dtype=np.float64)), curve.integral()]
+    hu = np.full(by_label.shape[1], _VERTEBRA[2])
+    hu[0] = _AIR_HU
+    for label, *_, number in _ORGANS.values():
+        hu[label] = number
+    images = []
+    for values in by_label[:-1]:
+        image = values[index]
+        if rng is not None:
+            image = image * (1 + relative_noise * rng.standard_normal(image.shape))
+        images.append(labels.with_values(_blurred(image, fwhm_mm / voxel_mm), "MBq/mL"))
+    return Phantom(
+        tuple(float(time) for time in times_h),
+        tuple(images),
+        labels,
+        labels.with_values(hu[index], "HU"),
+        dict(_NAMES),
+        labels.with_values(by_label[-1][index], "MBq h/mL"),
+    )
+
+
+def _labels(voxel_mm: float) -> VoxelImage:
     half = np.ceil(np.array([160.0, 110.0, 130.0]) / voxel_mm)
     shape = (2 * half + 1).astype(int)
     affine = np.diag([-voxel_mm, -voxel_mm, voxel_mm, 1.0])  # columns to the left, rows to the back
@@ -100,35 +141,40 @@ def torso_phantom(
         for a in range(3)
     )
     labels = np.zeros(tuple(shape), np.int16)
-    kinds = {0: (0.0, 1.0, _AIR_HU)}
-    names = {}
-    for name, (label, centre, axes, *kind) in _ORGANS.items():
+    for label, centre, axes, *_ in _ORGANS.values():
         parts = zip((x, y, z), centre, axes, strict=True)
         inside = sum(((v - c) / a) ** 2 for v, c, a in parts) <= 1
         labels[inside & ((labels <= 1) | (label > 2))] = label
-        names[label], kinds[label] = name, (kind[0], kind[1], kind[2])
-    for k, name in enumerate(_VERTEBRAE):
-        disc = (x / 25) ** 2 + ((y + 55) / 18) ** 2 <= 1
+    disc = (x / 25) ** 2 + ((y + 55) / 18) ** 2 <= 1
+    for k in range(len(_VERTEBRAE)):
         labels[disc & (z >= -70 + 35 * k) & (z < -42 + 35 * k)] = 10 + k
-        names[10 + k], kinds[10 + k] = name, _VERTEBRA
-    table = np.array([kinds.get(label, kinds[0]) for label in range(int(labels.max()) + 1)])
-    start, life, hu = table[labels].transpose(3, 0, 1, 2)
-    images = []
-    for time in times_h:
-        values: npt.NDArray[np.float64] = start * np.exp(-_LN2 * time / life)
-        if rng is not None:
-            values = values * (1 + relative_noise * rng.standard_normal(values.shape))
-        images.append(VoxelImage(values, affine, "MBq/mL"))
-    grid = images[0]
-    tia: FloatArray = start * life / _LN2
-    return Phantom(
-        tuple(float(time) for time in times_h),
-        tuple(images),
-        grid.with_values(labels, "label"),
-        grid.with_values(hu, "HU"),
-        names,
-        grid.with_values(tia, "MBq h/mL"),
-    )
+    return VoxelImage(labels, affine, "label")
+
+
+def _curves(given: Mapping[str, SumOfExponentials] | None) -> dict[int, SumOfExponentials]:
+    """Concentration by label: those given, or the phantom's own."""
+    if given is None:
+        own = {name: row[3:5] for name, row in _ORGANS.items()} | {"vertebrae": _VERTEBRA[:2]}
+        given = {
+            name: SumOfExponentials(np.array([start]), np.array([_LN2 / life]))
+            for name, (start, life) in own.items()
+        }
+    unknown = sorted(set(given) - {*_NAMES.values(), "vertebrae"})
+    if unknown:
+        raise DosimetryError(
+            f"activity_mbq_per_ml: got {unknown[0]!r}, legal are vertebrae, "
+            f"{', '.join(_NAMES.values())}"
+        )
+    spine = {label: given["vertebrae"] for label in _NAMES if label >= 10 and "vertebrae" in given}
+    return spine | {label: given[name] for label, name in _NAMES.items() if name in given}
+
+
+def _blurred(values: FloatArray, fwhm_voxel: float) -> FloatArray:
+    if fwhm_voxel == 0:
+        return values
+    from scipy.ndimage import gaussian_filter
+
+    return np.asarray(gaussian_filter(values, fwhm_voxel / np.sqrt(8 * _LN2)))
 
 
 def write_phantom(phantom: Phantom, folder: str | Path, *, overwrite: bool = False) -> Path:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import importlib
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,7 +18,6 @@ LIMIT_VOXELS = 600_000_000
 LIMIT_TEXT_BYTES = 1_000_000
 LIMIT_FILES = 20_000
 _LIMIT_NAME = 64
-_WINDOWS_NAMES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)", re.IGNORECASE)
 
 
 def imaging_package(name: str) -> ModuleType:
@@ -69,20 +67,6 @@ def shown(text: object, limit: int = 60) -> str:
 def region_name(text: object) -> str:
     """Name of a region as a file gives it, without control characters and cut to 64 characters."""
     return "".join(c if c.isprintable() else " " for c in str(text)).strip()[:_LIMIT_NAME]
-
-
-def file_name(text: str) -> str:
-    """Turn untrusted text into a name for a file: letters, digits, ``_``, ``-`` and ``.`` alone.
-
-    Examples
-    --------
-    >>> file_name("../GTV left (new)")
-    'GTV_left_new'
-    """
-    name = re.sub(r"[^A-Za-z0-9_.-]+", "_", text).strip("._-")[:_LIMIT_NAME]
-    if not name or _WINDOWS_NAMES.match(name):
-        return f"region_{name}".rstrip("_")
-    return name
 
 
 def table_text(text: str) -> str:

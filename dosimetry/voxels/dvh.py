@@ -10,17 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
-from dosimetry.voxels.contours import contour_points
-from dosimetry.voxels.image import VoxelImage
+from dosimetry.voxels.contours import contour_points, require_supersample
+from dosimetry.voxels.image import FloatArray, VoxelImage
 from dosimetry.voxels.regions import Mask, region_weights
 
 if TYPE_CHECKING:
     import pandas as pd
-
-FloatArray = npt.NDArray[np.float64]
-
-_WANTED_POINTS = 50_000  # points of a region from which finer ones change little
-_FINEST = 24  # points along an axis of a voxel
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,7 +156,7 @@ class DoseVolumeHistogram:
                 "dose_gy": edges[:-1],
                 "volume_ml": above[:-1],
                 "volume_pct": 100 * above[:-1] / self.volume_ml,
-                "ml_per_gy": -np.diff(above) / np.diff(edges),
+                "ml_per_gy": (above[:-1] - above[1:]) / np.diff(edges),
             }
         )
 
@@ -223,9 +218,9 @@ def dose_volume_histogram(
     if isinstance(region, (VoxelImage, np.ndarray)):
         index, volume, points = _mask_points(dose_gy, region, name, supersample)
     else:
-        fine = _fineness(region, dose_gy) if supersample is None else supersample
-        index, volume = contour_points(region, dose_gy, supersample=fine, slice_mm=slice_mm)
-        points = fine
+        index, volume, points = contour_points(
+            region, dose_gy, supersample=supersample, slice_mm=slice_mm
+        )
     values = _at(dose_gy, index, interpolate=points > 1)
     if not np.isfinite(values).all():
         raise DosimetryError(f"the dose is not finite in part of the region {name!r}")
@@ -239,26 +234,11 @@ def _mask_points(
     weights = region_weights(mask, dose, name)
     centres = np.argwhere(weights > 0).T.astype(np.float64)
     share = weights[weights > 0] * dose.voxel_ml
-    supersample = 1 if supersample is None else supersample
-    if supersample != int(supersample) or supersample < 1:
-        raise DosimetryError(f"supersample counts points along an axis, got {supersample!r}")
-    offset = (np.arange(supersample) + 0.5) / supersample - 0.5
+    fine = 1 if supersample is None else require_supersample(supersample)
+    offset = (np.arange(fine) + 0.5) / fine - 0.5
     cube = np.stack(np.meshgrid(offset, offset, offset, indexing="ij")).reshape(3, -1)
     index = (centres[:, :, None] + cube[:, None, :]).reshape(3, -1)
-    return index, np.repeat(share / supersample**3, supersample**3), int(supersample)
-
-
-def _fineness(polygons_mm: Sequence[npt.ArrayLike], dose: VoxelImage) -> int:
-    """Points along an axis of a voxel, from the box around polygons."""
-    polygons = [np.asarray(p, dtype=np.float64) for p in polygons_mm]
-    usable = [p for p in polygons if p.ndim == 2 and p.shape[1] == 3 and np.isfinite(p).all()]
-    if not usable or not len(points := np.concatenate(usable)):
-        return 1
-    inverse = np.linalg.inv(dose.affine)
-    index = points @ inverse[:3, :3].T + inverse[:3, 3]
-    span = np.ptp(index, axis=0) + np.array([0.0, 0.0, 1.0])
-    n_voxels = max(float(np.prod(span)) / 2, 1e-9)
-    return int(np.clip(np.ceil(np.cbrt(_WANTED_POINTS / n_voxels)), 3, _FINEST))
+    return index, np.repeat(share / fine**3, fine**3), fine
 
 
 def _at(dose: VoxelImage, index: FloatArray, *, interpolate: bool) -> FloatArray:

@@ -11,11 +11,14 @@ import numpy.typing as npt
 from dosimetry.errors import DosimetryError
 from dosimetry.plot_style import COLOURS, axes_or_new, plain
 from dosimetry.voxels.dvh import DoseVolumeHistogram
-from dosimetry.voxels.image import VoxelImage
+from dosimetry.voxels.grids import cropped, upright
+from dosimetry.voxels.image import FloatArray, VoxelImage
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_ACROSS = {0: "R ← x (mm) → L", 1: "A ← y (mm) → P"}
+_UP = {1: "P ← y (mm) → A", 2: "I ← z (mm) → S"}
 _OUTLINES = ("#56B4E9", "#009E73", "#F0E442", "#CC79A7", "#FFFFFF")  # on dark maps
 
 
@@ -60,8 +63,14 @@ def plot_slice(
     axis: int = 2,
     index: int | None = None,
     outlines: Sequence[tuple[str, npt.NDArray[Any]]] = (),
+    highest: float | None = None,
+    square_root: bool = False,
 ) -> Axes:
-    """One slice of a map, with outlines of regions.
+    """One slice of a map as radiologists look at it, with outlines of regions.
+
+    Axial slices show the patient's right on the left and the front on top, coronal ones the right
+    on the left and the head on top, sagittal ones the front on the left and the head on top. Axes
+    are the millimetres of the image's affine (x to the right, y to the front, z to the head).
 
     Parameters
     ----------
@@ -75,11 +84,17 @@ def plot_slice(
         Which slice; the middle one if missing.
     outlines : sequence of (str, ndarray)
         Names and masks of regions, drawn where they cross the slice.
+    highest : float, optional
+        Value at the upper end of the colours, in the unit of the map; higher ones share its
+        colour.
+    square_root : bool
+        Colours by the square root of the value, so that low values show beside high ones;
+        negative values are shown as 0.
 
     Raises
     ------
     DosimetryError
-        If the axis or slice is not in the map.
+        If the axis or slice is not in the map, or the grid is turned by 45 degrees or more.
     """
     if axis not in (0, 1, 2):
         raise DosimetryError(f"axis must be 0, 1 or 2, got {axis!r}")
@@ -87,23 +102,73 @@ def plot_slice(
     if not 0 <= place < image.shape[axis]:
         raise DosimetryError(f"slice {place} is not among the {image.shape[axis]} of axis {axis}")
     ax = axes_or_new(ax)
-    across, up = (a for a in range(3) if a != axis)
-    sizes = image.voxel_mm
-    extent = (0.0, sizes[across] * image.shape[across], 0.0, sizes[up] * image.shape[up])
-    values = np.asarray(np.take(image.values, place, axis=axis)).T
-    shown = ax.imshow(values, origin="lower", extent=extent, cmap="inferno")
-    bar = ax.figure.colorbar(shown, ax=ax, shrink=0.85)
-    bar.set_label(image.unit)
-    bar.outline.set_visible(False)
-    grid = [(np.arange(image.shape[a]) + 0.5) * sizes[a] for a in (across, up)]
+    values, x, y, labels = _seen(image, axis, place)
+    _draw_map(ax, values, (x, y), image.unit, highest, square_root=square_root)
     for rank, (name, mask) in enumerate(outlines):
-        cut = np.take(mask, place, axis=axis).T
+        cut = _seen(image.with_values(np.asarray(mask), ""), axis, place)[0]
         if cut.any():
             colour = _OUTLINES[rank % len(_OUTLINES)]
-            ax.contour(*grid, cut, levels=[0.5], colors=[colour], linewidths=1.4)
+            ax.contour(x, y, cut, levels=[0.5], colors=[colour], linewidths=1.4)
             ax.plot([], [], color=colour, label=name)
+    ax.set_xlabel(labels[0])
+    ax.set_ylabel(labels[1])
     if ax.get_legend_handles_labels()[0]:
-        ax.legend(frameon=False, fontsize="small", labelcolor="white", loc="upper right")
-    ax.set_xlabel(f"axis {across} (mm)")
-    ax.set_ylabel(f"axis {up} (mm)")
+        _legend_below(ax)
     return plain(ax)
+
+
+def _seen(
+    image: VoxelImage, axis: int, place: int
+) -> tuple[FloatArray, FloatArray, FloatArray, tuple[str, str]]:
+    """Values of a slice, rows from bottom to top, where columns and rows lie, and axis labels."""
+    box = [slice(None)] * 3
+    box[axis] = slice(place, place + 1)
+    part = upright(cropped(image, tuple(box)))
+    through = int(np.abs(image.affine[:3, axis]).argmax())
+    across, up = (a for a in range(3) if a != through)
+    x, y = (
+        part.affine[a, 3] + np.sign(part.affine[a, a]) * part.voxel_mm[a] * np.arange(part.shape[a])
+        for a in (across, up)
+    )
+    values = np.take(part.values, 0, axis=through).T.astype(np.float64)
+    if through == 0:  # from the patient's left side, the front on the left
+        values, x = values[:, ::-1], x[::-1]
+    return values, x, y, (_ACROSS[across], _UP[up])
+
+
+def _draw_map(
+    ax: Axes,
+    values: FloatArray,
+    places_mm: tuple[FloatArray, FloatArray],
+    unit: str,
+    highest: float | None,
+    *,
+    square_root: bool,
+) -> None:
+    from matplotlib.colors import Normalize, PowerNorm
+
+    low = 0.0 if square_root else min(0.0, float(values.min()))
+    high = max(float(values.max()) if highest is None else highest, low + 1e-300)
+    norm = PowerNorm(0.5, low, high) if square_root else Normalize(low, high)
+    edges = [
+        edge
+        for at, step in ((p, p[1] - p[0] if len(p) > 1 else 1.0) for p in places_mm)
+        for edge in (at[0] - step / 2, at[-1] + step / 2)
+    ]
+    shown = ax.imshow(values, norm=norm, origin="lower", extent=tuple(edges), cmap="inferno")
+    above = "max" if values.max() > high else "neither"
+    bar = ax.figure.colorbar(shown, ax=ax, shrink=0.85, extend=above)
+    bar.set_label(f"{unit}, square-root scale" if square_root else unit)
+    bar.outline.set_visible(False)
+
+
+def _legend_below(ax: Axes) -> None:
+    """Names of outlines under the map, on its dark ground."""
+    from matplotlib.transforms import ScaledTranslation
+
+    lower = ScaledTranslation(0, -0.5, ax.figure.dpi_scale_trans)  # below ticks and label, inches
+    ax.legend(
+        fontsize="small", labelcolor="white", ncols=2, loc="upper center", borderaxespad=0.0,
+        frameon=True, facecolor="black", edgecolor="none", framealpha=1.0,
+        bbox_to_anchor=(0.5, 0.0), bbox_transform=ax.transAxes + lower,
+    )  # fmt: skip

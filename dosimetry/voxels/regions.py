@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
-from dosimetry.voxels.image import VoxelImage, require_same_grid
+from dosimetry.voxels.image import FloatArray, VoxelImage, require_same_grid
 
-FloatArray = npt.NDArray[np.float64]
 Mask = VoxelImage | npt.NDArray[Any]
 
 _TOTAL_UNITS = {"MBq/mL": "MBq", "MBq h/mL": "MBq h", "g/mL": "g"}
@@ -50,10 +49,6 @@ class RegionStatistics:
     maximum: float
     total: float | None
     total_unit: str | None
-
-    def to_dict(self) -> dict[str, Any]:
-        """One row of a table."""
-        return asdict(self)
 
 
 def region_masks(labels: VoxelImage, names: Mapping[int, str]) -> dict[str, VoxelImage]:
@@ -102,7 +97,7 @@ def region_weights(mask: Mask, image: VoxelImage, name: str = "region") -> Float
     mask : VoxelImage or ndarray, shape of the image
         True and False, or shares from 0 to 1.
     image : VoxelImage
-        The map it belongs to; a mask on another grid is refused (`resample_mask`).
+        The map it belongs to; a mask on another grid is refused (`on_grid`).
     name : str
         Name of the region, for messages.
 
@@ -118,7 +113,7 @@ def region_weights(mask: Mask, image: VoxelImage, name: str = "region") -> Float
     if weights.shape != image.shape:
         raise DosimetryError(
             f"the mask of {name!r} has shape {weights.shape}, the image {image.shape}: "
-            "bring it to the grid of the image with resample_mask"
+            "bring it to the grid of the image with on_grid"
         )
     weights = weights.astype(np.float64)
     if not ((weights >= 0) & (weights <= 1)).all():
@@ -182,50 +177,3 @@ def _statistics(image: VoxelImage, mask: Mask, name: str) -> RegionStatistics:
         total=None if total_unit is None else mean * volume,
         total_unit=total_unit,
     )
-
-
-def resample_mask(mask: VoxelImage, onto: VoxelImage) -> VoxelImage:
-    """A mask or image of labels on the grid of another image, by the nearest voxel.
-
-    Volumes change by this: small regions by tens of per cent. Draw or export regions on the grid
-    of the map where that is possible.
-
-    Parameters
-    ----------
-    mask : VoxelImage
-        Mask or labels.
-    onto : VoxelImage
-        The grid wanted.
-
-    Raises
-    ------
-    DosimetryError
-        If nothing of the mask lies on the other grid, or part of it lies outside.
-    """
-    source: npt.NDArray[Any] = np.asarray(mask.values)
-    if not source.any():
-        raise DosimetryError("the mask is empty: nothing to resample")
-    move = np.linalg.inv(mask.affine) @ onto.affine
-    index = np.indices(onto.shape).reshape(3, -1)
-    nearest = np.rint(move[:3, :3] @ index + move[:3, 3:]).astype(np.int64)
-    limits = np.array(mask.shape)[:, None]
-    inside = ((nearest >= 0) & (nearest < limits)).all(axis=0)
-    out = np.zeros(index.shape[1], dtype=source.dtype)
-    out[inside] = source[tuple(nearest[:, inside])]
-    if not out.any():
-        raise DosimetryError("the mask lies outside of the image, or between its voxels")
-    _require_covered(mask, onto)
-    return onto.with_values(out.reshape(onto.shape), mask.unit)
-
-
-def _require_covered(mask: VoxelImage, onto: VoxelImage) -> None:
-    """Every voxel of the mask has its centre in the box of the other image."""
-    points = np.argwhere(np.asarray(mask.values)).T
-    move = np.linalg.inv(onto.affine) @ mask.affine
-    place = move[:3, :3] @ points + move[:3, 3:]
-    high = np.array(onto.shape)[:, None] - 0.5
-    outside = int((~((place >= -0.5) & (place <= high)).all(axis=0)).sum())
-    if outside:
-        raise DosimetryError(
-            f"{outside} of {points.shape[1]} voxels of the mask lie outside of the image"
-        )

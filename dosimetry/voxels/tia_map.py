@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dosimetry.errors import DosimetryError
 from dosimetry.voxels.convolution import in_pieces
 from dosimetry.voxels.dose import map_notes
-from dosimetry.voxels.image import VoxelImage, require_same_grid
+from dosimetry.voxels.image import FloatArray, VoxelImage, require_same_grid
 from dosimetry.voxels.regions import Mask, region_weights
 from dosimetry.voxels.tia_result import TiaMap
 
@@ -20,7 +20,6 @@ _N_RATES = 48  # of the table that brackets the best rate of a voxel
 _PIECE = 2**15  # voxels a thread takes at once
 _LN2 = float(np.log(2.0))
 
-FloatArray = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
 
 

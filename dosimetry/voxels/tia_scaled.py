@@ -10,13 +10,12 @@ import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
 from dosimetry.voxels.dose import map_notes
-from dosimetry.voxels.image import VoxelImage
+from dosimetry.voxels.image import FloatArray, VoxelImage
 from dosimetry.voxels.regions import Mask, region_weights
 from dosimetry.voxels.tia_map import _checked_noise, _checked_series
 from dosimetry.voxels.tia_result import TiaMap
 from kinetics import SumOfExponentials
 
-FloatArray = npt.NDArray[np.float64]
 Array = npt.NDArray[Any]
 
 

@@ -109,6 +109,8 @@ def test_every_method_finds_the_activity_of_a_region(phantom, folder, tmp_path, 
     tolerance = 0.2 if method == "trapezoid" else 1e-3
     assert [row["region"] for row in document["regions"]] == ["tumour"]
     assert document["regions"][0]["tia_mbq_h"] == pytest.approx(total, rel=tolerance)
+    told = any("known to 10 %" in note for note in document["assumptions"])
+    assert told == (method == "shared")
 
 
 def test_images_in_any_order_are_sorted_by_time(folder, tmp_path):

@@ -6,7 +6,7 @@ import pytest
 
 from dosimetry.errors import DosimetryError
 from dosimetry.imaging import read_masks, write_nifti
-from dosimetry.voxels.image import VoxelImage
+from dosimetry.voxels import VoxelImage, contour_fractions
 from tests.dosimetry.imaging.dicom_builders import FRAME, base, rtstruct, save, seg
 
 AFFINE = np.array([[-4.0, 0, 0, 40], [0, -4.0, 0, 60], [0, 0, 4.0, -8], [0, 0, 0, 1]])
@@ -91,9 +91,13 @@ def test_a_mask_outside_the_image_is_named(tmp_path):
     tall = np.zeros((20, 30, 40), np.int16)
     tall[..., :8] = LABELS
     tall[5, 5, 30] = 9
+    tall[2:6, 3:9, 8:10] = 3  # on three planes of the image, and two above it
     masks = read_masks(label_file(tmp_path, tall), LIKE)
     assert sorted(masks.regions) == ["label_3", "label_7"]
-    assert masks.notes == ("left out: region 'label_9' lies outside the image",)
+    assert masks.notes == (
+        "40 % of region 'label_3' lies outside the image",
+        "left out: region 'label_9' lies outside the image",
+    )
     with pytest.raises(DosimetryError, match="'label_9' lies outside"):
         read_masks(tmp_path / "labels.nii.gz", LIKE, names=["label_9"])
 
@@ -359,6 +363,13 @@ def test_monte_carlo_agrees_on_a_star(tmp_path):
         assert abs(float(mask.values[i, j, 2]) - inside) < error
 
 
+def test_contours_of_a_file_and_of_the_library_are_one(tmp_path):
+    contours = [circle(17.0, z, (3.0, -7.0)) for z in (0.0, 3.0, 6.0)]
+    mask = drawn(tmp_path, {"a": contours}).regions["a"]
+    right_anterior = [contour * (-1.0, -1.0, 1.0) for contour in contours]
+    np.testing.assert_allclose(mask.values, contour_fractions(right_anterior, LIKE), atol=1e-4)
+
+
 def test_one_plane_takes_the_step_of_the_file_or_says_what_is_assumed(tmp_path):
     masks = drawn(tmp_path, {"a": [circle(20, z) for z in (0.0, 2.0, 4.0)], "b": [circle(10, 4.0)]})
     assert volume_ml(masks.regions["b"]) == pytest.approx(np.pi * 100 * 2e-3, rel=5e-3)
@@ -373,12 +384,14 @@ def test_gaps_empty_regions_and_lost_parts_are_told(tmp_path):
         {
             "gap": [circle(20, z) for z in (0.0, 4.0, 12.0)],
             "none": [],
+            "line": [[[0, 0, z], [9, 9, z], [5, 5, z]] for z in (0.0, 4.0)],
             "edge": [circle(10, z, (-40.0, 0.0)) for z in (0.0, 4.0)],
         },
     )
     words = " | ".join(masks.notes)
     assert "'gap' has planes without a contour between" in words
     assert "left out: region 'none' has no closed contour" in words
+    assert "left out: region 'line': no point lies within the contours" in words
     assert "% of region 'edge' lies outside the image" in words
     with pytest.raises(DosimetryError, match="'none' has no closed contour"):
         drawn(tmp_path, {"none": [], "a": [circle(9, 0.0)]}, names=["none"])
@@ -389,6 +402,7 @@ def test_gaps_empty_regions_and_lost_parts_are_told(tmp_path):
     [
         ({"far": [circle(9, 500.0), circle(9, 504.0)]}, "'far' lies outside the image"),
         ({"tilted": [circle(9, 0.0) @ [[1, 0, 0.3], [0, 1, 0], [0, 0, 1]]]}, "planes of the image"),
+        ({"huge": [circle(1e9, 0.0)]}, "voxels from the image: give coordinates in mm"),
         ({"line": [[[0, 0, 0], [1, 1, 0]]]}, "'line' has 6 numbers"),
         ({"none": []}, "'none' has no closed contour"),
     ],

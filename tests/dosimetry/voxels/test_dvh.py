@@ -235,6 +235,50 @@ def test_a_missing_slice_is_a_gap_and_a_flipped_axis_is_no_matter():
     assert same.mean_gy == pytest.approx(histogram.mean_gy, abs=0.01)
 
 
+@pytest.mark.parametrize("order", [(2, 0, 1), (1, 2, 0), (0, 2, 1)])
+def test_planes_across_any_axis_of_the_grid_give_the_same(order):
+    dose = field(ramp(1.0, 2), (2.0, 3.0, 2.5), 20.0)
+    polygons = sphere(9.0, 1.5, SMALL)
+    affine = np.column_stack([dose.affine[:, list(order)], dose.affine[:, 3]])
+    turned = VoxelImage(np.transpose(dose.values, order), affine, "Gy")
+    straight = contour_fractions(polygons, dose)
+    np.testing.assert_allclose(
+        contour_fractions(polygons, turned), straight.transpose(order), atol=0.05
+    )
+    one, other = (dose_volume_histogram(image, polygons) for image in (dose, turned))
+    assert other.volume_ml == pytest.approx(one.volume_ml, rel=2e-3)
+    assert other.mean_gy == pytest.approx(one.mean_gy, abs=0.02)
+    assert other.near_max_gy == pytest.approx(one.near_max_gy, abs=0.1)
+
+
+def test_shares_of_a_polygon_against_random_points():
+    """A star with a hole: the share of each voxel is that of points inside."""
+    from matplotlib.path import Path
+
+    angle = 2 * np.pi * np.arange(10) / 10
+    star = np.where(np.arange(10) % 2, 5.0, 14.0)[:, None] * np.c_[np.cos(angle), np.sin(angle)]
+    hole = circle(3.0, 0.0)[:, :2]
+    polygons = [np.pad(p, [(0, 0), (0, 1)]) for p in (star, hole)]
+    affine = np.diag([4.0, 4.0, 2.0, 1.0])
+    affine[:2, 3] = -16.0
+    image = VoxelImage(np.zeros((9, 9, 1)), affine, "Gy")
+    share = contour_fractions(polygons, image, slice_mm=2.0)[:, :, 0]
+    rng = np.random.default_rng(0)
+    n = 3000
+    for i, j in np.ndindex(9, 9):
+        points = 4.0 * np.array([i, j]) - 16 + rng.uniform(-2, 2, (n, 2))
+        inside = Path(star).contains_points(points) & ~Path(hole).contains_points(points)
+        error = 4 * np.sqrt(max(inside.mean() * (1 - inside.mean()), 1 / n) / n) + 0.01
+        assert abs(share[i, j] - inside.mean()) < error
+
+
+def test_the_table_has_no_negative_zero():
+    histogram = DoseVolumeHistogram("x", np.array([1.0, 9.0]), np.array([1.0, 1.0]), 1)
+    column = histogram.to_frame(20)["ml_per_gy"].to_numpy()
+    assert (column == 0).any()
+    assert not np.signbit(column).any()
+
+
 def test_one_slice_needs_a_thickness():
     dose = field(ramp(1.0, 2), (2.0, 2.0, 2.0), 20.0)
     with pytest.raises(DosimetryError, match="slice_mm"):

@@ -9,7 +9,6 @@ from dosimetry.voxels import (
     region_masks,
     region_statistics,
     region_weights,
-    resample_mask,
 )
 
 GRID = np.diag([5.0, 4.0, 10.0, 1.0])  # 0.2 mL
@@ -48,7 +47,7 @@ def test_statistics_against_numpy():
     assert row.sd == pytest.approx(own.std())
     assert (row.minimum, row.maximum) == (own.min(), own.max())
     assert row.total == pytest.approx(0.2 * own.sum())
-    assert row.to_dict()["region"] == "liver"
+    assert row.region == "liver"
 
 
 def test_parts_of_voxels_count_by_their_share():
@@ -90,38 +89,3 @@ def test_nan_matters_only_within_the_region():
         region_statistics(image(values), {"x": mask})
     mask[0, 0, 0] = False
     assert region_statistics(image(values), {"x": mask})["x"].mean == 1.0
-
-
-def test_resampling_takes_the_nearest_voxel():
-    fine = np.diag([1.0, 1.0, 1.0, 1.0])
-    coarse = np.diag([2.0, 2.0, 2.0, 1.0])
-    coarse[:3, 3] = 0.4  # centres near those of the even fine voxels
-    labels = VoxelImage(np.arange(8 * 8 * 8).reshape(8, 8, 8), fine, "label")
-    out = resample_mask(labels, VoxelImage(np.zeros((4, 4, 4)), coarse, "Gy"))
-    np.testing.assert_array_equal(out.values, np.asarray(labels.values)[::2, ::2, ::2])
-
-
-def test_resampling_follows_a_flipped_axis():
-    flipped = np.diag([-1.0, 1.0, 1.0, 1.0])
-    flipped[0, 3] = 3.0
-    mask = VoxelImage(np.arange(4)[:, None, None] * np.ones((1, 2, 2), int), np.eye(4), "label")
-    out = resample_mask(mask, VoxelImage(np.zeros((4, 2, 2)), flipped, "Gy"))
-    assert np.asarray(out.values)[:, 0, 0].tolist() == [3, 2, 1, 0]
-
-
-@pytest.mark.parametrize(
-    ("values", "origin", "message"),
-    [
-        (np.ones((3, 3, 3)), 100.0, "outside"),
-        (np.ones((3, 3, 3)), 2.0, "voxels of the mask lie outside"),
-        (np.zeros((3, 3, 3)), 0.0, "empty"),
-    ],
-)
-def test_masks_that_cannot_be_resampled(values, origin, message):
-    affine = np.eye(4)
-    affine[0, 3] = origin
-    with pytest.raises(DosimetryError, match=message):
-        resample_mask(
-            VoxelImage(values.astype(bool), affine, "label"),
-            VoxelImage(np.zeros((4, 4, 4)), np.eye(4), "Gy"),
-        )

@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from dosimetry.errors import DosimetryError
-from dosimetry.imaging import on_grid
-from dosimetry.imaging.grids import cropped, upright
-from dosimetry.voxels.image import VoxelImage
+from dosimetry.voxels import VoxelImage, on_grid, region_masks
+from dosimetry.voxels.grids import cropped, upright
 
 RNG = np.random.default_rng(5)
 
@@ -85,6 +84,21 @@ def test_other_grids_are_refused_unless_resampling_is_allowed():
     rotated = VoxelImage(like.values, turn @ like.affine, "x")
     with pytest.raises(DosimetryError, match="ct is rotated"):
         on_grid(rotated, like, "ct", resample=True)
+
+
+def test_labels_are_placed_but_never_averaged():
+    labels = VoxelImage(np.arange(4)[:, None, None] * np.ones((1, 2, 2), int), np.eye(4), "label")
+    flipped = np.diag([-1.0, 1.0, 1.0, 1.0])
+    flipped[0, 3] = 3.0
+    out = on_grid(labels, VoxelImage(np.zeros((4, 2, 2)), flipped, "Gy"), "organs")
+    assert np.asarray(out.values)[:, 0, 0].tolist() == [3, 2, 1, 0]
+    coarse = VoxelImage(np.zeros((2, 1, 1)), np.diag([2.0, 2.0, 2.0, 1.0]), "Gy")
+    with pytest.raises(DosimetryError, match=r"organs holds labels.*region_masks"):
+        on_grid(labels, coarse, "organs", resample=True)
+    mask = region_masks(labels, {3: "liver"})["liver"]
+    share = np.asarray(on_grid(mask, coarse, "liver", resample=True).values)
+    # voxels from -1 to 1 and 1 to 3 across, -1 to 1 along the others; the mask from 2.5, -0.5
+    np.testing.assert_allclose(share.ravel(), [0.0, 0.25 * 0.75**2])
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2), (2, 0, 1), (1, 2, 0), (0, 2, 1)])

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
-from dosimetry.voxels.image import VoxelImage
+from dosimetry.voxels.image import FloatArray, VoxelImage
 
-FloatArray = npt.NDArray[np.float64]
 _TOLERANCE_VOXEL = 0.01
 
 
 def on_grid(
     image: VoxelImage, like: VoxelImage, name: str, *, resample: bool = False, outside: float = 0.0
 ) -> VoxelImage:
-    """Bring an image onto the grid of another.
+    """Bring an image or a mask onto the grid of another.
 
     Voxels that coincide are copied, whatever the order and direction of the axes. Where they do
-    not, the image is resampled if asked for, and refused otherwise.
+    not, the image is resampled if asked for, to the mean over the volume of each voxel, so that a
+    mask becomes the share of the voxel that it covers; and refused otherwise.
 
     Parameters
     ----------
@@ -34,7 +33,8 @@ def on_grid(
     Raises
     ------
     DosimetryError
-        If the grids differ and `resample` is not set, or the image lies outside the grid.
+        If the grids differ and `resample` is not set, the image lies outside the grid, or several
+        labels would be averaged.
     """
     to_image = np.linalg.inv(image.affine) @ like.affine
     if not overlap(image, like):
@@ -54,6 +54,11 @@ def on_grid(
         raise DosimetryError(
             f"{name} is rotated against the grid ({_grid_words(like)}): resampling is for parallel "
             "axes; rotate it first, in a registration program"
+        )
+    if image.unit == "label" and np.max(image.values) > 1:
+        raise DosimetryError(
+            f"{name} holds labels, which have no mean: split them with region_masks before "
+            "resampling"
         )
     return _resampled(image, like, to_image, axes, outside)
 
