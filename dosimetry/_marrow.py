@@ -12,18 +12,17 @@ import numpy.typing as npt
 
 from dosimetry._sources import (
     Curves,
-    RadiationSource,
     check_sources,
     cross_dose,
     dose_curves,
     emission_notes,
-    emitter_of,
     scaled_all,
     scaled_by,
     self_s_value,
     table_for,
 )
 from dosimetry.anatomy import Anatomy
+from dosimetry.chains import RadiationSource, emitter_of
 from dosimetry.errors import DosimetryError
 from dosimetry.metastases import SkeletalMetastasis, metastases_to_marrow
 from dosimetry.results import AbsorbedDose

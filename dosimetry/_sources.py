@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from dosimetry.anatomy import REFERENCE_MASS_G, Anatomy
-from dosimetry.chains import DecayChain, decay_chain
+from dosimetry.chains import Emitter, RadiationSource, decay_chain, emitter_of
 from dosimetry.errors import DosimetryError
-from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV, Nuclide, nuclide, nuclide_names
+from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV, Nuclide, nuclide_names
 from dosimetry.s_values import (
     SValue,
     SValueTable,
@@ -23,8 +22,6 @@ from dosimetry.s_values import (
 from kinetics import SumOfExponentials
 
 FloatArray = npt.NDArray[np.float64]
-Emitter: TypeAlias = Nuclide | DecayChain
-RadiationSource: TypeAlias = str | Nuclide | DecayChain
 Curves = dict[str, SumOfExponentials]
 
 _LEAST_PROGENY = 0.01  # of the energy of a nuclide; a smaller addition needs no words
@@ -38,11 +35,6 @@ _SLOWEST_SHARE = 0.95  # of the physical decay; a fitted rate may fall a little 
 _MOST_ACTIVITY_MBQ = 1e6  # ASSUMED: no therapy gives 1 TBq, so more is kBq or Bq read as MBq
 _MOST_DENSITY_G_PER_ML = 25.0  # no element is denser; more is kg/m3 read as g/mL
 _MOST_OF_BODY = 2.0  # ASSUMED: blood samples and body counts may disagree by this factor
-
-
-def emitter_of(source: RadiationSource) -> Emitter:
-    """Decay data of a source given by name, as a nuclide or as a chain."""
-    return nuclide(source) if isinstance(source, str) else source
 
 
 def local_s_value(emitter: Emitter) -> SValue:

@@ -39,6 +39,9 @@ REFERENCE_MASS_G: Mapping[str, Mapping[str, float]] = MappingProxyType(
 )
 """Organ masses (g) of the ICRP 89 reference adults by sex and region; marrow is red marrow."""
 
+MARROW_DENSITY_G_PER_ML = 1.03
+"""ASSUMED density of red marrow (ICRU Report 46)."""
+
 REFERENCE_BLOOD_VOLUME_ML: Mapping[str, float] = MappingProxyType(
     {"male": 5300.0, "female": 3900.0}
 )

@@ -8,18 +8,17 @@ import numpy as np
 import numpy.typing as npt
 
 from dosimetry._sources import (
-    RadiationSource,
     check_blood_amount,
     check_sources,
     dose_curves,
     emission_notes,
-    emitter_of,
     local_s_value,
     positive_density,
     scaled_all,
     scaled_by,
 )
 from dosimetry.anatomy import Anatomy
+from dosimetry.chains import RadiationSource, emitter_of
 from dosimetry.errors import DosimetryError
 from dosimetry.results import AbsorbedDose
 from dosimetry.s_values import SValue, s_value_table

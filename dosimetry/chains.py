@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -119,6 +119,18 @@ class DecayChain(EnergyPerDecay):
                 for m in self.members
             ]
         )
+
+
+Emitter: TypeAlias = Nuclide | DecayChain
+"""What decays: a nuclide alone, or with its progeny."""
+
+RadiationSource: TypeAlias = str | Nuclide | DecayChain
+"""What a caller may give: a name stands for the nuclide without its progeny."""
+
+
+def emitter_of(source: RadiationSource) -> Emitter:
+    """Decay data of a source given by name, as a nuclide or as a chain."""
+    return nuclide(source) if isinstance(source, str) else source
 
 
 def decay_chain(

@@ -10,19 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from dosimetry._sources import (
-    Emitter,
-    RadiationSource,
-    check_blood_amount,
-    check_sources,
-    emitter_of,
-    positive_density,
-)
-from dosimetry.anatomy import Anatomy
+from dosimetry._sources import check_blood_amount, check_sources, positive_density
+from dosimetry.anatomy import MARROW_DENSITY_G_PER_ML, Anatomy
 from dosimetry.blood import CONVENTIONAL_BLOOD_DENSITY_G_PER_ML
+from dosimetry.chains import Emitter, RadiationSource, emitter_of
 from dosimetry.cohort_matrix import Cohort, dose_rows
 from dosimetry.errors import DosimetryError
-from dosimetry.marrow import MARROW_DENSITY_G_PER_ML
 from kinetics import SumOfExponentials
 from kinetics.cores import on_all_cores
 

@@ -8,16 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dosimetry._sources import (
-    BLOOD_REGIONS,
-    RadiationSource,
-    emission_notes,
-    emitter_of,
-    local_s_value,
-    whole_body_photon_scale,
-)
+from dosimetry._sources import BLOOD_REGIONS, emission_notes, local_s_value, whole_body_photon_scale
 from dosimetry.anatomy import REFERENCE_MASS_G, Anatomy
 from dosimetry.blood import photon_coefficient
+from dosimetry.chains import RadiationSource, emitter_of
 from dosimetry.errors import DosimetryError
 from dosimetry.s_values import SValue, SValueTable, s_value_table, scaled_self_s_value
 

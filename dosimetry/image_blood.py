@@ -7,15 +7,17 @@ import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
 from dosimetry.measured_points import MeasuredPoints
+from dosimetry.recovery import RecoveryCoefficient
+
+_MOST_RECOVERY = 1.5  # more is per cent
 
 
 def blood_points_from_image(
     time_h: npt.ArrayLike,
     voi_mbq_per_ml: npt.ArrayLike,
     *,
-    recovery: float,
+    recovery: RecoveryCoefficient,
     voi_sd_mbq_per_ml: npt.ArrayLike,
-    recovery_sd: float = 0.0,
     surroundings_mbq_per_ml: npt.ArrayLike = 0.0,
     spill_in: float = 0.0,
     spill_in_sd: float = 0.0,
@@ -29,9 +31,9 @@ def blood_points_from_image(
     voi_mbq_per_ml, voi_sd_mbq_per_ml : array_like, shape (n_scans,)
         Concentration in the volume of interest and its standard deviation (MBq/mL), not
         decay-corrected to the administration.
-    recovery, recovery_sd : float
-        Share of the blood's concentration that the volume of interest shows, and its standard
-        deviation: measured in a phantom of the vessel's size.
+    recovery : RecoveryCoefficient
+        Share of the blood's concentration that the volume of interest shows, up to 1.5, and its
+        standard uncertainty: measured in a phantom of the vessel's size.
     surroundings_mbq_per_ml : array_like, broadcast to (n_scans,)
         Concentration in the myocardium or the tissue around the vessel (MBq/mL).
     spill_in, spill_in_sd : float
@@ -55,8 +57,9 @@ def blood_points_from_image(
 
     Examples
     --------
+    >>> aorta = RecoveryCoefficient(0.8, sd=0.04)
     >>> points = blood_points_from_image(
-    ...     [4.0, 24.0], [0.08, 0.01], recovery=0.8, recovery_sd=0.04, voi_sd_mbq_per_ml=0.001
+    ...     [4.0, 24.0], [0.08, 0.01], recovery=aorta, voi_sd_mbq_per_ml=0.001
     ... )
     >>> points.value.round(4).tolist(), round(points.common_cv, 3)
     ([0.1, 0.0125], 0.05)
@@ -64,11 +67,14 @@ def blood_points_from_image(
     time, voi, sd, around = _rows(
         time_h, voi_mbq_per_ml, voi_sd_mbq_per_ml, surroundings_mbq_per_ml
     )
-    _require_range("recovery", recovery, low=0.0, high=1.5, open_low=True)
-    _require_range("spill_in", spill_in, low=0.0, high=1.0)
-    for name, spread in (("recovery_sd", recovery_sd), ("spill_in_sd", spill_in_sd)):
-        _require_range(name, spread, low=0.0, high=1.0)
-    blood = (voi - spill_in * around) / recovery
+    _require_range("recovery", recovery.value, high=_MOST_RECOVERY)
+    for name, share in (
+        ("the sd of recovery", recovery.sd),
+        ("spill_in", spill_in),
+        ("spill_in_sd", spill_in_sd),
+    ):
+        _require_range(name, share, high=1.0)
+    blood = (voi - spill_in * around) / recovery.value
     if (blood <= 0).any():
         raise DosimetryError(
             f"spill-in leaves no blood at {time[blood <= 0].tolist()} h: a smaller spill_in, or "
@@ -77,10 +83,10 @@ def blood_points_from_image(
     return MeasuredPoints(
         time_h=time,
         value=blood,
-        noise_sd=np.hypot(sd, spill_in_sd * around) / recovery,
-        common_cv=recovery_sd / recovery,
+        noise_sd=np.hypot(sd, spill_in_sd * around) / recovery.value,
+        common_cv=recovery.relative_sd,
         assumptions=(
-            f"blood concentration from images: recovery {recovery:g} ± {recovery_sd:g}, "
+            f"blood concentration from images: recovery {recovery.value:g} ± {recovery.sd:g}, "
             f"spill-in {spill_in:g} ± {spill_in_sd:g}",
             "ASSUMED: recovery and spill-in are the same at every scan",
         ),
@@ -102,9 +108,6 @@ def _rows(*columns: npt.ArrayLike) -> list[npt.NDArray[np.float64]]:
     return [np.array(row) for row in rows]
 
 
-def _require_range(
-    name: str, value: float, *, low: float, high: float, open_low: bool = False
-) -> None:
-    inside = low < value <= high if open_low else low <= value <= high
-    if not inside:
-        raise DosimetryError(f"{name} must lie in {low:g} to {high:g}, got {value!r}")
+def _require_range(name: str, value: float, *, high: float) -> None:
+    if not 0 <= value <= high:
+        raise DosimetryError(f"{name} must lie in 0 to {high:g} (1 = 100 %), got {value!r}")

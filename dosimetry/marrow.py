@@ -12,18 +12,16 @@ from dosimetry._marrow import (
     marrow_dose,
     with_large_vessels,
 )
-from dosimetry._sources import RadiationSource, check_blood_amount, positive_density, scaled_by
-from dosimetry.anatomy import Anatomy
+from dosimetry._sources import check_blood_amount, positive_density, scaled_by
+from dosimetry.anatomy import MARROW_DENSITY_G_PER_ML, Anatomy
 from dosimetry.blood import CONVENTIONAL_BLOOD_DENSITY_G_PER_ML
+from dosimetry.chains import RadiationSource
 from dosimetry.errors import DosimetryError
 from dosimetry.marrow_blood_ratio import MarrowBloodRatio
 from dosimetry.metastases import SkeletalMetastasis
 from dosimetry.results import AbsorbedDose
 from dosimetry.s_values import SValueTable
 from kinetics import SumOfExponentials
-
-MARROW_DENSITY_G_PER_ML = 1.03
-"""ASSUMED density of red marrow (ICRU Report 46)."""
 
 
 def marrow_dose_blood_method(
@@ -112,14 +110,14 @@ def marrow_dose_blood_method(
     check_blood_amount(blood_mbq_per_ml, whole_body_mbq, anatomy.blood_volume_ml())
     organs, vessel_notes = with_large_vessels(organ_mbq, blood_mbq_per_ml, large_vessel_volume_ml)
     around = MarrowSurroundings(
-        anatomy,
-        organs,
-        whole_body_mbq,
-        metastases,
-        marrow_model,
-        s_values,
-        bone_in_remainder,
-        s_value_factor,
+        anatomy=anatomy,
+        organ_mbq=organs,
+        whole_body_mbq=whole_body_mbq,
+        metastases=metastases,
+        marrow_model=marrow_model,
+        s_values=s_values,
+        bone_in_remainder=bone_in_remainder,
+        s_value_factor=s_value_factor,
     )
     return marrow_dose(
         {"self": scaled_by(blood_mbq_per_ml, ratio.value, "the ratio").scaled(1 / density)},
@@ -188,14 +186,14 @@ def marrow_dose_image_method(
     density = positive_density("marrow", marrow_density_g_per_ml)
     curve, notes = in_red_marrow(marrow_mbq_per_ml, recovery, red_marrow_fraction)
     around = MarrowSurroundings(
-        anatomy,
-        organ_mbq,
-        whole_body_mbq,
-        metastases,
-        marrow_model,
-        s_values,
-        bone_in_remainder,
-        s_value_factor,
+        anatomy=anatomy,
+        organ_mbq=organ_mbq,
+        whole_body_mbq=whole_body_mbq,
+        metastases=metastases,
+        marrow_model=marrow_model,
+        s_values=s_values,
+        bone_in_remainder=bone_in_remainder,
+        s_value_factor=s_value_factor,
     )
     return marrow_dose(
         {"self": curve.scaled(1 / density)},
@@ -303,5 +301,7 @@ def _mean_within(name: str, value: npt.ArrayLike, *, most: float) -> npt.NDArray
     """Positive values whose mean is not above `most` (single draws may be)."""
     values = np.asarray(value, dtype=np.float64)
     if not (np.isfinite(values).all() and (values > 0).all() and values.mean() <= most):
-        raise DosimetryError(f"{name} must lie in 0 to {most:g}, got {value!r}")
+        raise DosimetryError(
+            f"{name} must lie in 0 to {most:g}, got {values.min():g} to {values.max():g}"
+        )
     return values

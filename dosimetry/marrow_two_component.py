@@ -12,17 +12,11 @@ from dosimetry._marrow import (
     marrow_dose,
     with_large_vessels,
 )
-from dosimetry._sources import (
-    RadiationSource,
-    check_blood_amount,
-    check_sources,
-    emitter_of,
-    positive_density,
-    scaled_by,
-)
-from dosimetry.anatomy import Anatomy
+from dosimetry._sources import check_blood_amount, check_sources, positive_density, scaled_by
+from dosimetry.anatomy import MARROW_DENSITY_G_PER_ML, Anatomy
 from dosimetry.blood import CONVENTIONAL_BLOOD_DENSITY_G_PER_ML
-from dosimetry.marrow import MARROW_DENSITY_G_PER_ML, in_red_marrow
+from dosimetry.chains import RadiationSource, emitter_of
+from dosimetry.marrow import in_red_marrow
 from dosimetry.marrow_blood_ratio import MarrowBloodRatio
 from dosimetry.metastases import SkeletalMetastasis
 from dosimetry.results import AbsorbedDose
@@ -99,14 +93,14 @@ def marrow_dose_two_component(
     specific = image.scaled(1 / marrow_density) + from_blood.scaled(-1.0)
     organs, vessel_notes = with_large_vessels(organ_mbq, blood_mbq_per_ml, large_vessel_volume_ml)
     around = MarrowSurroundings(
-        anatomy,
-        organs,
-        whole_body_mbq,
-        metastases,
-        marrow_model,
-        s_values,
-        bone_in_remainder,
-        s_value_factor,
+        anatomy=anatomy,
+        organ_mbq=organs,
+        whole_body_mbq=whole_body_mbq,
+        metastases=metastases,
+        marrow_model=marrow_model,
+        s_values=s_values,
+        bone_in_remainder=bone_in_remainder,
+        s_value_factor=s_value_factor,
     )
     return marrow_dose(
         {"self_specific": specific, "self_blood": from_blood},

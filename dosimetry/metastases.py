@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dosimetry._sources import Curves, RadiationSource, dose_curves, emitter_of, local_s_value
+from dosimetry._sources import Curves, dose_curves, local_s_value
 from dosimetry.anatomy import Anatomy
+from dosimetry.chains import RadiationSource, emitter_of
 from dosimetry.errors import DosimetryError
 from dosimetry.s_values import SValue, SValueTable
-from dosimetry.spheres import SPHERE_ASSUMPTIONS, sphere_s_value
+from dosimetry.spheres import sphere_assumptions, sphere_s_value
 from kinetics import SumOfExponentials
 
 METASTASIS_MODELS = ("sphere", "trabecular")
@@ -155,7 +156,7 @@ def metastases_to_marrow(
         curves |= dose_curves(name, metastasis.activity_mbq, s_value)
     models = sorted({m.model for m in metastases.values()})
     notes = tuple(f"ASSUMED: {_NOTES[model]}" for model in models)
-    return curves, (*notes, *(SPHERE_ASSUMPTIONS if "sphere" in models else ()))
+    return curves, (*notes, *(sphere_assumptions(source) if "sphere" in models else ()))
 
 
 _NOTES = {

@@ -7,23 +7,22 @@ from collections.abc import Mapping
 import numpy.typing as npt
 
 from dosimetry._sources import (
-    RadiationSource,
     check_sources,
     cross_dose,
     dose_curves,
     emission_notes,
-    emitter_of,
     scaled_all,
     self_s_value,
     table_for,
 )
 from dosimetry.anatomy import Anatomy
+from dosimetry.chains import RadiationSource, emitter_of
 from dosimetry.errors import DosimetryError
 from dosimetry.results import AbsorbedDose
 from dosimetry.s_values import SValueTable
 from dosimetry.spheres import (
     SOFT_TISSUE_DENSITY_G_PER_ML,
-    SPHERE_ASSUMPTIONS,
+    sphere_assumptions,
     sphere_s_value,
 )
 from kinetics import SumOfExponentials
@@ -177,9 +176,8 @@ def tumour_dose(
         method="image",
         contributions=scaled_all(dose_curves("self", activity_mbq, s_value), s_value_factor),
         assumptions=(
-            f"ASSUMED: the tumour is a sphere of {density_g_per_ml:g} g/mL with activity spread "
-            "evenly; dose from other regions is left out",
-            *SPHERE_ASSUMPTIONS,
+            *sphere_assumptions(source),
+            f"density of the tumour {density_g_per_ml:g} g/mL; dose from other regions is left out",
             *emission_notes(emitter),
         ),
     )

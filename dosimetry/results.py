@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 from operator import add
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,18 @@ RADIATIONS = ("alpha", "electrons", "photons")
 
 UNSPECIFIED = "unspecified"
 """Radiation of a contribution whose name does not end in one of `RADIATIONS`."""
+
+
+class DoseOfMethod(Protocol):
+    """A dose that says of which region it is and by which method it was found."""
+
+    @property
+    def region(self) -> str:
+        """Region, such as marrow."""
+
+    @property
+    def method(self) -> str:
+        """Method, such as image."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,7 +147,7 @@ def contribution_frame(doses: Mapping[str, FloatArray], unit: str) -> pd.DataFra
     return pd.DataFrame(rows, columns=["contribution", "origin", "radiation", *spread])
 
 
-def require_same_method(*doses: AbsorbedDose) -> str:
+def require_same_method(*doses: DoseOfMethod) -> str:
     """Check that doses may be pooled or compared, and return their method.
 
     Marrow doses of the blood method and of the image method differ several-fold for the same

@@ -5,23 +5,30 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from dosimetry.chains import DecayChain
+from dosimetry.chains import RadiationSource, emitter_of
 from dosimetry.errors import DosimetryError
-from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV, FloatArray, Nuclide
+from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV, FloatArray
 from dosimetry.s_values import SValue
+from dosimetry.transport.emissions import RADIATIONS
 from dosimetry.transport.point_kernel import PointKernel
-from dosimetry.transport.sources import RADIATIONS
 
 SOFT_TISSUE_DENSITY_G_PER_ML = 1.03
 """ASSUMED density of a tumour where none is given."""
 
-SPHERE_ASSUMPTIONS = (
-    "ASSUMED: a tumour is a sphere of uniform activity, of the composition of water, in an"
-    " endless medium of the same density",
-    "ASSUMED: alpha particles and recoil nuclei stop where they are emitted (their ranges are"
-    " below 0.1 mm)",
-)
-"""What `sphere_s_value` takes for granted."""
+
+def sphere_assumptions(source: RadiationSource) -> tuple[str, ...]:
+    """What is taken for granted in the S value of a sphere, in words."""
+    notes = (
+        "ASSUMED: a tumour is a sphere of uniform activity, of the composition of water, in an "
+        "endless medium of the same density",
+    )
+    if emitter_of(source).alpha_energy_mev == 0:
+        return notes
+    return (
+        *notes,
+        "ASSUMED: alpha particles and recoil nuclei stop where they are emitted (their ranges are "
+        "below 0.1 mm)",
+    )
 
 
 def absorbed_fraction_geometry(distance: npt.ArrayLike, radius: npt.ArrayLike) -> FloatArray:
@@ -77,7 +84,7 @@ def absorbed_in_sphere(kernel: PointKernel, radius_cm: npt.ArrayLike) -> FloatAr
 
 
 def sphere_s_value(
-    source: str | Nuclide | DecayChain,
+    source: RadiationSource,
     *,
     mass_g: npt.ArrayLike,
     density_g_per_ml: float = SOFT_TISSUE_DENSITY_G_PER_ML,
@@ -101,7 +108,7 @@ def sphere_s_value(
     Notes
     -----
     :math:`S = \int K(r)\, U(r)\, dr / m` with the point kernels K of `nuclide_kernel` and the
-    geometric factor U of `absorbed_fraction_geometry`. `SPHERE_ASSUMPTIONS` says what is taken
+    geometric factor U of `absorbed_fraction_geometry`. `sphere_assumptions` says what is taken
     for granted.
 
     Raises
@@ -117,9 +124,9 @@ def sphere_s_value(
     from dosimetry.transport.surrogate import nuclide_kernel
 
     mass = np.asarray(mass_g, dtype=np.float64)
-    if not (np.all(mass > 0) and np.all(np.isfinite(mass)) and density_g_per_ml > 0):
+    if not (np.all(mass > 0) and np.all(np.isfinite(mass)) and 0 < density_g_per_ml < np.inf):
         raise DosimetryError(
-            f"mass and density of a sphere must be positive, got mass_g={mass_g!r} and "
+            f"mass and density of a sphere must be positive and finite, got mass_g={mass_g!r} and "
             f"density_g_per_ml={density_g_per_ml!r}"
         )
     radius = np.cbrt(3 * mass * density_g_per_ml**2 / (4 * np.pi))  # g/cm2

@@ -7,9 +7,10 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from dosimetry._sources import RadiationSource, scaled_by
+from dosimetry._sources import scaled_by
 from dosimetry.anatomy import Anatomy
 from dosimetry.blood import CONVENTIONAL_BLOOD_DENSITY_G_PER_ML, blood_dose
+from dosimetry.chains import RadiationSource
 from dosimetry.errors import DosimetryError
 from dosimetry.measured_points import MeasuredPoints
 from dosimetry.results import AbsorbedDose

@@ -155,7 +155,13 @@ def _voxel_dose(
     progress("regions")
     histograms = _histograms(dose, inputs) if tia is not None else ()
     marrow, marrow_assumptions = marrow_table(tia, inputs, wanted, chain)
+    emitted = chain.electron_energy_mev + chain.photon_energy_mev + chain.alpha_energy_mev
+    left_out = 1 - kernel.absorbed_mev / (emitted + chain.energy_mev["alpha_recoil"])
     assumptions = [*chain.assumptions, *kernel.assumptions, *marrow_assumptions]
+    assumptions.append(
+        f"radiation is followed to {wanted.kernel_mm:g} mm from a voxel (--kernel-mm): "
+        f"{100 * left_out:.0f} % of the energy emitted in endless tissue goes further"
+    )
     if inputs.density is None:
         assumptions.append(
             f"ASSUMED: uniform soft tissue of {kernel.density_g_per_ml:g} g/mL (no --ct, --density)"
@@ -236,7 +242,7 @@ def _time_integrated(
 
 
 def _shared(inputs: VoxelInputs, chain: DecayChain) -> TiaMap:
-    """Every region by its own curve, and the rest of the image by one."""
+    """Every region by its own curve, small ones first, and the rest of the image by one."""
     from dataclasses import replace
 
     from dosimetry.voxels import shared_tia_map
@@ -246,8 +252,12 @@ def _shared(inputs: VoxelInputs, chain: DecayChain) -> TiaMap:
     parts: list[TiaMap] = []
     notes: list[str] = []
     regions = {name: np.asarray(mask.values) > 0.5 for name, mask in inputs.masks.regions.items()}
-    for name, inside in {**regions, REST: free}.items():
+    smallest_first = sorted(regions.items(), key=lambda region: int(region[1].sum()))
+    for name, inside in [*smallest_first, (REST, free)]:
         mine = inside & free
+        if name != REST and mine.sum() < inside.sum():
+            shared = 100 * (1 - mine.sum() / inside.sum())
+            notes.append(f"{name}: {shared:.0f} % of it lies in smaller regions and follows those")
         if not mine.any():
             continue
         free = free & ~mine

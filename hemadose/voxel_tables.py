@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,7 +83,7 @@ def marrow_table(
     """Dose of red marrow from all regions named vertebra..., by each model that can be used."""
     import pandas as pd
 
-    from dosimetry.s_values import s_value_table
+    from dosimetry.s_values import MARROW_MODELS, s_value_table
     from dosimetry.voxels import VERTEBRA_MODELS, vertebral_marrow_dose
 
     if wanted.sex is None:
@@ -95,21 +96,25 @@ def marrow_table(
         )
     parts = [np.asarray(inputs.masks.regions[name].values, dtype=np.float64) for name in found]
     vertebrae = tia.tia.with_values(np.minimum(np.sum(parts, axis=0), 1.0), "fraction")
-    table = s_value_table(chain, wanted.sex)
     names = ("spongiosa_fraction", "marrow_fraction", "cellularity")
     given: dict[str, Any] = dict(zip(names, wanted.marrow_fractions, strict=False))
     rows: list[dict[str, object]] = []
     assumptions: list[str] = []
-    for model, (needed, _) in VERTEBRA_MODELS.items():
+    for marrow_model, (model, (needed, _)) in product(MARROW_MODELS, VERTEBRA_MODELS.items()):
         if not set(needed) <= set(given):
             continue
         result = vertebral_marrow_dose(
-            tia.tia, vertebrae, table, model=model, **{name: given[name] for name in needed}
+            tia.tia,
+            vertebrae,
+            s_value_table(chain, wanted.sex, marrow_model=marrow_model),
+            model=model,
+            **{name: given[name] for name in needed},
         )
         assumptions += result.assumptions
         rows.append(
             {
                 "model": model,
+                "marrow_model": marrow_model,
                 "vertebrae": " ".join(found),
                 "marrow_mbq_h_per_ml": float(result.concentration_mbq_h_per_ml),
                 "self_dose_gy": float(result.dose_gy),

@@ -70,7 +70,8 @@ def recovered_activity(
     ----------
     Gear JI, Cox MG, Gustafsson J, et al. EANM practical guidance on uncertainty analysis for
     molecular radiotherapy absorbed dose calculations. Eur J Nucl Med Mol Imaging
-    2018;45:2456-2474, doi:10.1007/s00259-018-4136-7.
+    2018;45:2456-2474, doi:10.1007/s00259-018-4136-7. Its scheme is followed; the terms are derived
+    here, the printed equations were not read.
     """
     volume = checked_volume(volume_ml)
     given, spread = (np.asarray(x, dtype=np.float64) for x in (measured, measured_sd))

@@ -47,7 +47,7 @@ class RecoveryCoefficient:
     Raises
     ------
     DosimetryError
-        If the value is not positive, or the others are not legal.
+        If the value is not positive, the spread is negative, or one is not finite.
     """
 
     value: float
@@ -55,9 +55,9 @@ class RecoveryCoefficient:
     log_slope: float = 0.0
 
     def __post_init__(self) -> None:
-        if not (self.value > 0 and 0 <= self.sd < np.inf and np.isfinite(self.log_slope)):
+        if not (0 < self.value < np.inf and 0 <= self.sd < np.inf and np.isfinite(self.log_slope)):
             raise DosimetryError(
-                "a recovery coefficient needs value > 0, sd >= 0 and a finite log_slope, got "
+                "a recovery coefficient needs finite value > 0, sd >= 0 and log_slope, got "
                 f"{self.value!r}, {self.sd!r}, {self.log_slope!r}"
             )
 

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import MappingProxyType
-from typing import TYPE_CHECKING
 
 from dosimetry.anatomy import REFERENCE_MASS_G, SEXES
+from dosimetry.chains import DecayChain, RadiationSource, emitter_of
 from dosimetry.errors import DosimetryError
-from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV, Nuclide, nuclide
+from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV, Nuclide
 from dosimetry.s_values.absorbed_fractions import (
     ALPHA_ABSORBED_FRACTION,
     MARROW_MODELS,
@@ -21,9 +21,6 @@ from dosimetry.s_values.absorbed_fractions import (
 )
 from dosimetry.s_values.printed import printed_parts
 from dosimetry.s_values.table import SValue, SValueTable
-
-if TYPE_CHECKING:
-    from dosimetry.chains import DecayChain
 
 MARROW_MODEL_NOTES: Mapping[str, str] = MappingProxyType(
     {
@@ -77,7 +74,7 @@ class MarrowModelSpread:
 
 
 def s_value_table(
-    source: str | Nuclide | DecayChain, sex: str, *, marrow_model: str = "olinda2"
+    source: RadiationSource, sex: str, *, marrow_model: str = "olinda2"
 ) -> SValueTable:
     r"""S values of a nuclide, or of a decay chain, in a reference adult.
 
@@ -134,14 +131,14 @@ def s_value_table(
         raise DosimetryError(f"sex must be one of {SEXES}, got {sex!r}")
     if marrow_model not in MARROW_MODELS:
         raise DosimetryError(f"marrow_model must be one of {MARROW_MODELS}, got {marrow_model!r}")
-    emitter = nuclide(source) if isinstance(source, str) else source
+    emitter = emitter_of(source)
     if isinstance(emitter, Nuclide):
         return _nuclide_table(emitter, sex, marrow_model)
     return _chain_table(emitter, sex, marrow_model)
 
 
 def marrow_model_spread(
-    source: str | Nuclide | DecayChain, sex: str, *, source_region: str = "marrow"
+    source: RadiationSource, sex: str, *, source_region: str = "marrow"
 ) -> MarrowModelSpread:
     """S value of red marrow in both marrow models.
 

@@ -1,4 +1,4 @@
-"""Point kernels, voxel kernels and spheres of nuclides and decay chains by Monte Carlo."""
+"""Point kernels, voxel kernels and spheres of nuclides and decay chains, by Monte Carlo."""
 
 from __future__ import annotations
 
@@ -8,25 +8,23 @@ from itertools import permutations
 import numpy as np
 import numpy.typing as npt
 
-from dosimetry.chains import DecayChain
+from dosimetry.chains import RadiationSource
 from dosimetry.errors import DosimetryError
-from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV, Nuclide
+from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV
 from dosimetry.transport import _columns as col
-from dosimetry.transport.point_kernel import PointKernel
-from dosimetry.transport.point_kernels import checked_edges, shells
-from dosimetry.transport.run import N_BATCHES, Setup, batches
-from dosimetry.transport.sources import (
+from dosimetry.transport.emissions import (
     RADIATIONS,
     alpha_energy_mev,
     check_radiations,
     emissions,
     members,
 )
+from dosimetry.transport.particle_kernels import checked_edges, shells
+from dosimetry.transport.point_kernel import PointKernel
+from dosimetry.transport.run import N_BATCHES, Setup, batches, standard_error
 from dosimetry.transport.voxel_kernel import VoxelKernel
 
 FloatArray = npt.NDArray[np.float64]
-
-Source = str | Nuclide | DecayChain
 
 TRANSPORT_ASSUMPTIONS = (
     "ASSUMED: alpha particles and recoil nuclei stop where they are emitted",
@@ -42,7 +40,7 @@ _CM_PER_MM = 0.1
 
 
 def nuclide_point_kernel(
-    source: Source,
+    source: RadiationSource,
     *,
     radiations: Collection[str] = RADIATIONS,
     edges_cm: npt.ArrayLike | None = None,
@@ -91,13 +89,13 @@ def nuclide_point_kernel(
     edges = grown if edges_cm is None else checked_edges(edges_cm)
     setup = shells(edges, detail_cm=float(np.diff(edges).min()) / 10)
     name, energy, score = _scores(source, radiations, setup, n_histories, seed, progress)
-    error = _standard_error(score)
+    error = standard_error(score)
     mean = score.mean(axis=0)
     return PointKernel(name, energy, edges, mean[:-1], error[:-1], float(mean[-1]))
 
 
 def voxel_kernel_monte_carlo(
-    source: Source,
+    source: RadiationSource,
     *,
     voxel_mm: float | tuple[float, float, float],
     half_width: int = 5,
@@ -148,10 +146,11 @@ def voxel_kernel_monte_carlo(
     (5, 5, 5)
     """
     sides = np.broadcast_to(np.asarray(voxel_mm, dtype=np.float64), 3)
-    if not (np.all(sides > 0) and density_g_per_ml > 0 and half_width >= 0):
+    given = (*sides.tolist(), density_g_per_ml)
+    if not (all(0 < value < np.inf for value in given) and half_width >= 0):
         raise DosimetryError(
-            f"voxel_mm and density_g_per_ml must be positive and half_width not negative, got "
-            f"{voxel_mm}, {density_g_per_ml} and {half_width}"
+            "voxel_mm and density_g_per_ml must be positive and finite, half_width not negative, "
+            f"got {voxel_mm}, {density_g_per_ml} and {half_width}"
         )
     thick = sides * _CM_PER_MM * density_g_per_ml  # g/cm2, which are cm of water
     width = half_width + 1
@@ -170,7 +169,7 @@ def voxel_kernel_monte_carlo(
         name,
         (float(sides[0]), float(sides[1]), float(sides[2])),
         (octants.mean(axis=0) * per_mev)[whole],
-        (_standard_error(octants) * per_mev)[whole],
+        (standard_error(octants) * per_mev)[whole],
         density_g_per_ml,
         f"Monte Carlo of {', '.join(radiations)} in water, {n_histories} histories, seed {seed}",
         TRANSPORT_ASSUMPTIONS,
@@ -178,7 +177,7 @@ def voxel_kernel_monte_carlo(
 
 
 def sphere_absorbed_energy(
-    source: Source,
+    source: RadiationSource,
     *,
     mass_g: float,
     density_g_per_ml: float = 1.0,
@@ -188,8 +187,7 @@ def sphere_absorbed_energy(
 ) -> tuple[float, float]:
     """Energy absorbed per decay in a sphere with the activity spread evenly in it.
 
-    The sphere lies in the same medium without end. Scored directly: a check of the geometric
-    weighting of point kernels.
+    The sphere lies in the same medium without end. Scored directly: a check of `sphere_s_value`.
 
     Parameters
     ----------
@@ -216,18 +214,19 @@ def sphere_absorbed_energy(
     >>> bool(0.14 < energy < 0.15)
     True
     """
-    if not (mass_g > 0 and density_g_per_ml > 0):
+    if not (0 < mass_g < np.inf and 0 < density_g_per_ml < np.inf):
         raise DosimetryError(
-            f"mass and density must be positive, got {mass_g} g and {density_g_per_ml} g/mL"
+            f"mass and density must be positive and finite, got {mass_g} g and "
+            f"{density_g_per_ml} g/mL"
         )
     radius = float(np.cbrt(3 * mass_g * density_g_per_ml**2 / (4 * np.pi)))  # g/cm2
     setup = shells(np.array([0.0, radius]), detail_cm=_DETAIL * radius, source_radius_cm=radius)
     *_, score = _scores(source, radiations, setup, n_histories, seed, False)
-    return float(score[:, 0].mean()), float(_standard_error(score)[0])
+    return float(score[:, 0].mean()), float(standard_error(score)[0])
 
 
 def _scores(
-    source: Source,
+    source: RadiationSource,
     radiations: Collection[str],
     setup: Setup,
     n_histories: int,
@@ -249,10 +248,6 @@ def _scores(
     local = alpha_energy_mev(nuclides) if "alpha" in radiations else 0.0
     total[:, 0] += local
     return name, energy + local, total
-
-
-def _standard_error(score: FloatArray) -> FloatArray:
-    return np.asarray(score.std(axis=0, ddof=1) / np.sqrt(len(score)))
 
 
 def _per_voxel(octants: FloatArray, cube: bool) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dosimetry.transport import _columns as col
-from dosimetry.transport.electrons import ELECTRON_MASS_MEV
+from dosimetry.transport.electrons import ELECTRON_MASS_MEV, checked_energies
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -36,6 +36,11 @@ def photon_cross_sections(energy_mev: npt.ArrayLike) -> FloatArray:
         Coherent, incoherent, photoelectric, and pair production in the fields of nuclei and
         electrons.
 
+    Raises
+    ------
+    DosimetryError
+        If an energy is out of range.
+
     Notes
     -----
     Cubic splines of the logarithms; that of pair production is divided by
@@ -48,7 +53,7 @@ def photon_cross_sections(energy_mev: npt.ArrayLike) -> FloatArray:
     """
     from scipy.interpolate import CubicSpline
 
-    wanted = np.atleast_1d(np.asarray(energy_mev, dtype=np.float64))
+    wanted = np.atleast_1d(checked_energies(energy_mev, LOWEST_ENERGY_MEV, HIGHEST_ENERGY_MEV))
     energy, *columns, pair = _read("photon_cross_sections_water.csv")
     smooth = [
         np.exp(CubicSpline(np.log(energy), np.log(column))(np.log(wanted))) for column in columns

@@ -1,4 +1,4 @@
-"""Energy around a point source in water, by distance."""
+"""The type of every point kernel: energy around a point source in water, by distance."""
 
 from __future__ import annotations
 

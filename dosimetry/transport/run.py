@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
 from dosimetry.transport import _columns as col
+from dosimetry.transport.electron_table import electron_table
 from dosimetry.transport.electrons import ELECTRON_MASS_MEV, LOWEST_ENERGY_MEV, range_table
 from dosimetry.transport.photons import form_table, photon_table
-from dosimetry.transport.tables import electron_table
 from kinetics.cores import n_cores, on_all_cores
 from kinetics.progress import tracked
 
@@ -60,7 +60,12 @@ def run(
     The parameters are those of `batches`.
     """
     scores = batches(source, setup, n_histories=n_histories, seed=[seed])
-    return scores.mean(axis=0), scores.std(axis=0, ddof=1) / np.sqrt(len(scores))
+    return scores.mean(axis=0), standard_error(scores)
+
+
+def standard_error(scores: FloatArray) -> FloatArray:
+    """Standard error of the mean of batches (first axis)."""
+    return np.asarray(scores.std(axis=0, ddof=1) / np.sqrt(len(scores)))
 
 
 def batches(

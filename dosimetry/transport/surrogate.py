@@ -11,19 +11,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dosimetry.chains import DecayChain
+from dosimetry.chains import Emitter, RadiationSource, emitter_of
 from dosimetry.errors import DosimetryError
-from dosimetry.nuclides import Nuclide, nuclide
 from dosimetry.transport.electrons import csda_range
-from dosimetry.transport.photons import photon_cross_sections
-from dosimetry.transport.point_kernel import PointKernel
-from dosimetry.transport.sources import (
+from dosimetry.transport.emissions import (
     RADIATIONS,
     alpha_energy_mev,
     check_radiations,
     emissions,
     members,
 )
+from dosimetry.transport.photons import photon_cross_sections
+from dosimetry.transport.point_kernel import PointKernel
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -165,7 +164,7 @@ def load_surrogates(path: Path) -> dict[str, KernelSurrogate]:
 
 
 def nuclide_kernel(
-    source: str | Nuclide | DecayChain, *, radiations: Collection[str] = RADIATIONS
+    source: RadiationSource, *, radiations: Collection[str] = RADIATIONS
 ) -> PointKernel:
     r"""Point kernel of a nuclide or decay chain: its lines and beta spectra folded.
 
@@ -200,12 +199,11 @@ def nuclide_kernel(
     0.933
     """
     check_radiations(radiations)
-    emitter = nuclide(source) if isinstance(source, str) else source
-    return _kernel(emitter, tuple(kind for kind in RADIATIONS if kind in radiations))
+    return _kernel(emitter_of(source), tuple(kind for kind in RADIATIONS if kind in radiations))
 
 
 @lru_cache(maxsize=128)
-def _kernel(emitter: Nuclide | DecayChain, radiations: tuple[str, ...]) -> PointKernel:
+def _kernel(emitter: Emitter, radiations: tuple[str, ...]) -> PointKernel:
     name, nuclides = members(emitter)
     energy, absorbed = 0.0, _NOTHING.copy()
     for radiation in radiations:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
-from dosimetry.transport.point_kernels import electron_point_kernel, photon_point_kernel
+from dosimetry.transport.particle_kernels import electron_point_kernel, photon_point_kernel
 from dosimetry.transport.surrogate import FIELDS, KernelSurrogate, particle_length_cm
 
 FloatArray = npt.NDArray[np.float64]

@@ -1,4 +1,4 @@
-"""Dose to the voxels around one that holds activity."""
+"""The type of every voxel kernel: dose to the voxels around one that holds activity."""
 
 from __future__ import annotations
 

@@ -12,6 +12,8 @@ from dosimetry.errors import DosimetryError
 
 FloatArray = npt.NDArray[np.float64]
 
+_MOST_CV = 10.0  # ASSUMED: who knows less than 1000 % knows nothing; more is per cent or a slip
+
 RELATIVE_UNCERTAINTY: Mapping[str, float] = MappingProxyType(
     {"kidney_s_value": 0.167, "voi": 0.054, "calibration": 0.05}
 )
@@ -31,14 +33,25 @@ def lognormal_factor(
     Raises
     ------
     DosimetryError
-        If the mean is not positive or `cv` is negative or not finite.
+        If the mean is not positive and finite, `cv` not from 0 to 10, or `n_draws` below one.
     """
+    check_n_draws(n_draws)
     centre = np.asarray(mean, dtype=np.float64)
-    if not (centre > 0).all() or not 0 <= cv < np.inf:
-        raise DosimetryError(f"need a positive mean and cv >= 0, got mean={mean!r}, cv={cv!r}")
+    if not (np.isfinite(centre).all() and (centre > 0).all() and 0 <= cv <= _MOST_CV):
+        raise DosimetryError(
+            f"need a positive mean, finite, and cv from 0 to {_MOST_CV:g} (0.1 = 10 %), got "
+            f"mean={mean!r}, cv={cv!r}"
+        )
     sigma2 = np.log1p(cv**2)
     normal = rng.standard_normal(n_draws)
     return np.asarray(centre * np.exp(np.sqrt(sigma2) * normal - sigma2 / 2))
+
+
+def check_n_draws(n_draws: int, *, least: int = 1) -> None:
+    """Raise DosimetryError if there are fewer draws than the least."""
+    if n_draws < least:
+        words = {1: "one", 2: "two"}[least]
+        raise DosimetryError(f"n_draws must be at least {words}, got {n_draws!r}")
 
 
 def s_value_factor(*sources: str | float, n_draws: int, rng: np.random.Generator) -> FloatArray:
@@ -63,7 +76,7 @@ def s_value_factor(*sources: str | float, n_draws: int, rng: np.random.Generator
     Raises
     ------
     DosimetryError
-        If a name is unknown or a relative deviation is negative.
+        If a name is unknown, a relative deviation is not from 0 to 10, or `n_draws` below one.
 
     Examples
     --------
@@ -75,6 +88,7 @@ def s_value_factor(*sources: str | float, n_draws: int, rng: np.random.Generator
     unknown = [s for s in sources if isinstance(s, str) and s not in RELATIVE_UNCERTAINTY]
     if unknown:
         raise DosimetryError(f"unknown {unknown}; known: {', '.join(RELATIVE_UNCERTAINTY)}")
+    check_n_draws(n_draws)
     cvs = [RELATIVE_UNCERTAINTY[s] if isinstance(s, str) else float(s) for s in sources]
     factor = np.ones(n_draws)
     for cv in cvs:

@@ -253,8 +253,8 @@ def dose_uncertainty(measurement: DoseMeasurement) -> DoseUncertainty:
     ----------
     After the scheme of Gear et al., EANM practical guidance on uncertainty analysis for molecular
     radiotherapy absorbed dose calculations, Eur J Nucl Med Mol Imaging 2018;45:2456,
-    doi:10.1007/s00259-018-4136-7. The terms are derived here from the model above, not taken from
-    its printed equations.
+    doi:10.1007/s00259-018-4136-7. The terms are derived here from the model above; the printed
+    equations were not read.
 
     Examples
     --------

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from dosimetry.errors import DosimetryError
 from dosimetry.recovery import RecoveryCurve, sphere_diameter_mm, sphere_recovery
 from dosimetry.recovery.blurred_sphere import sphere_counts_ratio
-from dosimetry.uncertainty.factors import lognormal_factor
+from dosimetry.uncertainty.factors import check_n_draws, lognormal_factor
 from dosimetry.uncertainty.gear2018 import DoseMeasurement, DoseUncertainty, dose_uncertainty
 
 if TYPE_CHECKING:
@@ -53,10 +53,9 @@ def measurement_factor(
     Raises
     ------
     DosimetryError
-        If `n_draws` is not positive.
+        If `n_draws` is below one.
     """
-    if n_draws < 1:
-        raise DosimetryError(f"n_draws must be at least one, got {n_draws!r}")
+    check_n_draws(n_draws)
     m, nominal_ml = measurement, measurement.volume_ml
     sd = m.relative_sd
     size = lognormal_factor(1.0, sd["voi"], n_draws=n_draws, rng=rng)
@@ -202,6 +201,12 @@ def monte_carlo_check(
     Returns
     -------
     MonteCarloCheck
+
+    Raises
+    ------
+    DosimetryError
+        If `n_draws` is below two.
     """
+    check_n_draws(n_draws, least=2)
     draws = dose_draws(measurement, n_draws=n_draws, rng=rng)
     return MonteCarloCheck(dose_uncertainty(measurement), draws)

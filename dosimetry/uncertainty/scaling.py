@@ -10,6 +10,8 @@ from dosimetry.s_values import SValue
 
 FloatArray = npt.NDArray[np.float64]
 
+_LEAST_RATIO = 1.01  # of the largest to the smallest mass
+
 
 def s_value_exponent(s_value: SValue) -> float:
     r"""Exponent :math:`c_2` of a self S value from its parts.
@@ -30,7 +32,7 @@ def s_value_exponent(s_value: SValue) -> float:
     Raises
     ------
     DosimetryError
-        If a part is negative or all are zero.
+        If a part is negative or not finite, or all are zero.
 
     Examples
     --------
@@ -38,8 +40,10 @@ def s_value_exponent(s_value: SValue) -> float:
     0.9833
     """
     parts = (s_value.electron, s_value.photon, s_value.alpha)
-    if not (min(parts) >= 0 and sum(parts) > 0):
-        raise DosimetryError(f"parts of an S value must be zero or positive, got {parts}")
+    if not (min(parts) >= 0 and 0 < sum(parts) < np.inf):
+        raise DosimetryError(
+            f"parts of an S value must be finite, zero or positive, and not all zero, got {parts}"
+        )
     return float((s_value.total - s_value.photon / 3) / s_value.total)
 
 
@@ -63,7 +67,8 @@ def fit_s_value_exponent(
     Raises
     ------
     DosimetryError
-        If fewer than three pairs are given or one is not positive.
+        If fewer than three pairs are given, one is not finite and positive, or all masses are
+        equal.
 
     Examples
     --------
@@ -77,8 +82,15 @@ def fit_s_value_exponent(
         raise DosimetryError(
             f"need at least three pairs of mass and S value, got {mass.shape} and {s_value.shape}"
         )
-    if not ((mass > 0).all() and (s_value > 0).all()):
-        raise DosimetryError("masses and S values must be positive")
+    if not all(np.isfinite(x).all() and (x > 0).all() for x in (mass, s_value)):
+        raise DosimetryError(
+            f"masses and S values must be finite and positive, got {mass_g!r} and "
+            f"{s_value_gy_per_mbq_h!r}"
+        )
+    if mass.max() < _LEAST_RATIO * mass.min():
+        raise DosimetryError(
+            f"masses must differ by {_LEAST_RATIO - 1:.0%} or more for a slope, got {mass_g!r}"
+        )
     design = np.column_stack([np.ones(len(mass)), -np.log(mass)])
     inverse = np.linalg.inv(design.T @ design)
     line = inverse @ design.T @ np.log(s_value)

@@ -36,7 +36,8 @@ def tia_from_parameters(
     Raises
     ------
     DosimetryError
-        If shapes do not fit, a rate is not positive, or a variance is negative.
+        If shapes do not fit, a number is not finite, a rate is not positive, or a variance is
+        negative.
 
     Examples
     --------
@@ -52,8 +53,11 @@ def tia_from_parameters(
             f"need n amplitudes, n rates and a 2n by 2n covariance, got {a.shape}, {rate.shape} "
             f"and {matrix.shape}"
         )
-    if not (rate > 0).all():
-        raise DosimetryError(f"rates must be positive for a finite integral, got {rate_per_h!r}")
+    if not (np.isfinite(a).all() and np.isfinite(rate).all() and (rate > 0).all()):
+        raise DosimetryError(
+            "amplitudes must be finite, and rates must be positive for a finite integral, got "
+            f"{amplitude!r} and {rate_per_h!r}"
+        )
     gradient = np.concatenate([1 / rate, -a / rate**2])
     return float((a / rate).sum()), _sd(gradient, matrix)
 
@@ -103,20 +107,26 @@ def tia_from_draws(curve: SumOfExponentials) -> tuple[float, float]:
     Raises
     ------
     DosimetryError
-        If there is no draw axis, or an integral is infinite.
+        If there are fewer than two draws, or an integral is infinite.
     """
-    if curve.shape == ():
-        raise DosimetryError(
-            "a single curve has no spread; give draws, or use tia_from_fit or tia_from_parameters"
-        )
     integral = curve.integral()
+    if integral.size < 2:
+        raise DosimetryError(
+            f"need two or more draws for a spread, got shape {curve.shape}; for a single curve use "
+            "tia_from_fit or tia_from_parameters"
+        )
     if not np.isfinite(integral).all():
         raise DosimetryError("a draw does not decay (rate zero), so its integral is infinite")
     return float(integral.mean()), float(integral.std(ddof=1))
 
 
 def _sd(gradient: FloatArray, covariance: FloatArray) -> float:
+    if not np.isfinite(covariance).all():
+        raise DosimetryError("the covariance must be finite; leave out what is not determined")
     variance = float(gradient @ covariance @ gradient)
-    if variance < 0:
-        raise DosimetryError("the covariance gives a negative variance; it must be symmetric")
+    if not variance >= 0:
+        raise DosimetryError(
+            "the covariance gives a negative variance; it must be symmetric, with no negative "
+            "eigenvalue"
+        )
     return float(np.sqrt(variance))

@@ -46,12 +46,13 @@ def voi_relative_sd(
     Raises
     ------
     DosimetryError
-        If a volume or voxel side is not positive, or another value is negative.
+        If a volume or voxel side is not positive, another value is negative, or one is not
+        finite.
 
     References
     ----------
     After Gear et al., Eur J Nucl Med Mol Imaging 2018;45:2456, doi:10.1007/s00259-018-4136-7. Both
-    terms are derived here as described.
+    terms are derived here as described; the printed equations were not read.
 
     Examples
     --------
@@ -61,12 +62,12 @@ def voi_relative_sd(
     side = np.atleast_1d(np.asarray(voxel_mm, dtype=np.float64))
     fwhm = np.asarray(fwhm_mm, dtype=np.float64)
     extra = np.asarray(delineation_relative_sd, dtype=np.float64)
-    if side.shape not in ((1,), (3,)) or not (side > 0).all():
-        raise DosimetryError(f"voxel_mm needs one or three positive sides, got {voxel_mm!r}")
-    if not ((fwhm >= 0).all() and (extra >= 0).all()):
+    if side.shape not in ((1,), (3,)) or not (np.isfinite(side).all() and (side > 0).all()):
+        raise DosimetryError(f"voxel_mm needs one or three finite positive sides, got {voxel_mm!r}")
+    if not all(np.isfinite(x).all() and (x >= 0).all() for x in (fwhm, extra)):
         raise DosimetryError(
-            f"fwhm_mm and delineation_relative_sd must be zero or positive, got {fwhm_mm!r} and "
-            f"{delineation_relative_sd!r}"
+            f"fwhm_mm and delineation_relative_sd must be finite, zero or positive, got "
+            f"{fwhm_mm!r} and {delineation_relative_sd!r}"
         )
     variance_mm2 = np.mean(side**2) / 6 + 2 * (fwhm / FWHM_PER_SIGMA) ** 2
     outline = 3 * np.sqrt(variance_mm2) / sphere_diameter_mm(volume_ml)

@@ -6,14 +6,12 @@ import numpy as np
 import numpy.typing as npt
 
 from dosimetry._sources import positive_density
+from dosimetry.anatomy import MARROW_DENSITY_G_PER_ML
 from dosimetry.errors import DosimetryError
 from dosimetry.voxels.image import FloatArray, VoxelImage, require_same_grid
 from dosimetry.voxels.regions import Mask, region_statistics, region_weights
 
 Fraction = npt.ArrayLike | VoxelImage
-
-MARROW_DENSITY_G_PER_ML = 1.03
-"""ASSUMED density of red marrow (ICRU Report 46)."""
 
 
 def red_marrow_map(

@@ -10,11 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dosimetry._sources import positive_density
+from dosimetry.anatomy import MARROW_DENSITY_G_PER_ML
 from dosimetry.errors import DosimetryError
 from dosimetry.results import AbsorbedDose, contribution_frame, split_contribution
 from dosimetry.voxels.image import FloatArray, VoxelImage
 from dosimetry.voxels.marrow_map import (
-    MARROW_DENSITY_G_PER_ML,
     Fraction,
     checked_fraction,
     positive_draws,

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dosimetry.chains import daughter_curves, decay_chain
+from dosimetry.chains import daughter_curves, decay_chain, emitter_of
 from dosimetry.errors import DosimetryError
 from dosimetry.nuclides import nuclide, nuclide_names
 from kinetics import SumOfExponentials
@@ -18,6 +18,15 @@ PRINTED = 0.51e-5  # half of the last digit, with rounding
 def chain_of(row):
     limit = float(row["longest_half_life_h"]) if row["longest_half_life_h"] else None
     return decay_chain(row["parent"], longest_half_life_h=limit)
+
+
+def test_a_source_may_be_a_name_a_nuclide_or_a_chain():
+    chain = decay_chain("Ra-223")
+    assert emitter_of(chain) is chain
+    assert emitter_of(chain.parent) is chain.parent
+    assert emitter_of("177Lu") is nuclide("Lu-177")
+    with pytest.raises(DosimetryError, match="no nuclide"):
+        emitter_of("Xy-1")
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row["parent"])

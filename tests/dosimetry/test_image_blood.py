@@ -9,6 +9,7 @@ from dosimetry import (
     reference_anatomy,
 )
 from dosimetry.image_blood import blood_points_from_image
+from dosimetry.recovery import RecoveryCoefficient
 from kinetics import ActivitySample, SumOfExponentials, fit_patient, region_model
 
 DECAY = nuclide("Lu-177").decay_per_h
@@ -23,7 +24,7 @@ def test_correction_undoes_recovery_and_spill_in():
     points = blood_points_from_image(
         TIMES,
         shown,
-        recovery=0.75,
+        recovery=RecoveryCoefficient(0.75),
         voi_sd_mbq_per_ml=0.01 * shown,
         surroundings_mbq_per_ml=MYOCARDIUM,
         spill_in=0.2,
@@ -38,8 +39,7 @@ def test_errors_against_monte_carlo():
     points = blood_points_from_image(
         TIMES,
         shown,
-        recovery=0.75,
-        recovery_sd=0.03,
+        recovery=RecoveryCoefficient(0.75, sd=0.03),
         voi_sd_mbq_per_ml=0.05 * shown,
         surroundings_mbq_per_ml=MYOCARDIUM,
         spill_in=0.2,
@@ -56,8 +56,9 @@ def test_image_curve_feeds_the_blood_dose():
     """Five scans of the aorta, fitted by fit_patient, give the dose of the true curve."""
     rng = np.random.default_rng(12)
     shown = 0.75 * BLOOD(TIMES) * (1 + 0.03 * rng.standard_normal(5))
+    recovery = RecoveryCoefficient(0.75, sd=0.03)
     points = blood_points_from_image(
-        TIMES, shown, recovery=0.75, recovery_sd=0.03, voi_sd_mbq_per_ml=0.03 * shown
+        TIMES, shown, recovery=recovery, voi_sd_mbq_per_ml=0.03 * shown
     )
     samples = [
         ActivitySample(1, t, "blood", v, s, False)
@@ -78,8 +79,8 @@ def test_image_curve_feeds_the_blood_dose():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"recovery": 0.0}, "recovery"),
-        ({"recovery": 75.0}, "recovery"),
+        ({"recovery": RecoveryCoefficient(75.0, sd=4.0)}, r"recovery must lie in 0 to 1\.5"),
+        ({"recovery": RecoveryCoefficient(0.75, sd=4.0)}, "the sd of recovery"),
         ({"spill_in": -0.1}, "spill_in"),
         ({"spill_in_sd": -0.1}, "spill_in_sd"),
         ({"spill_in": 0.9, "surroundings_mbq_per_ml": 1000.0}, "leaves no blood"),
@@ -94,7 +95,7 @@ def test_what_cannot_be_is_refused(changes, message):
         "time_h": [1.0, 4.0, 24.0],
         "voi_mbq_per_ml": [0.2, 0.1, 0.02],
         "voi_sd_mbq_per_ml": 0.01,
-        "recovery": 0.8,
+        "recovery": RecoveryCoefficient(0.8),
     } | changes
     with pytest.raises(DosimetryError, match=message):
         blood_points_from_image(**arguments)

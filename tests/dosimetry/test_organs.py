@@ -98,6 +98,12 @@ def test_tumour_dose_is_the_sphere():
     assert any("ASSUMED" in note for note in dose.assumptions)
 
 
+def test_a_tumour_dose_says_once_that_it_is_a_sphere():
+    dose = tumour_dose(KIDNEYS, "Lu-177", mass_g=12.0, density_g_per_ml=1.2)
+    assert sum("sphere" in note for note in dose.assumptions) == 1
+    assert [note for note in dose.assumptions if "1.2 g/mL" in note and "left out" in note]
+
+
 def test_sphere_of_the_mass_of_an_organ_gives_about_its_dose():
     organ = s_value_table("Lu-177", "male").s_value("spleen", "spleen").total
     assert sphere_s_value("Lu-177", mass_g=150.0).total == pytest.approx(organ, rel=0.02)

@@ -108,6 +108,12 @@ def test_masses_must_be_positive(mass):
         sphere_s_value("Lu-177", mass_g=mass)
 
 
+@pytest.mark.parametrize("density", [0.0, -1.0, np.nan, np.inf])
+def test_densities_must_be_positive(density):
+    with pytest.raises(DosimetryError, match="positive and finite"):
+        sphere_s_value("Lu-177", mass_g=1.0, density_g_per_ml=density)
+
+
 def test_pure_photon_emitters_have_no_electron_dose_from_betas():
     value = sphere_s_value("Be-7", mass_g=10.0)
     assert 0 <= value.electron < 0.01 * value.photon

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import dosimetry.voxels
-from dosimetry import nuclide
+from dosimetry import marrow_model_spread, nuclide
 from dosimetry.imaging import read_nifti, read_rtdose, torso_phantom, write_nifti, write_phantom
 from dosimetry.transport.voxel_kernel import VoxelKernel
 from dosimetry.voxels.image import VoxelImage
@@ -182,6 +182,26 @@ def test_density_scales_the_dose_and_gives_masses(phantom, folder, tmp_path):
     assert "give one of them" in words
 
 
+def test_a_small_region_within_a_large_one_keeps_its_own_curve(phantom, folder, tmp_path):
+    labels = np.asarray(phantom.labels.values)
+    masks = folder / "masks"
+    masks.mkdir(exist_ok=True)
+    for name, inside in (("all", labels > 0), ("tumour", labels == 5)):
+        write_nifti(phantom.labels.with_values(inside.astype(np.int16), "label"),
+                    masks / f"{name}.nii.gz", overwrite=True)  # fmt: skip
+    document = json.loads(
+        run(
+            *activity(folder), "--times", TIMES, "--nuclide", "Lu-177", "--masks", masks,
+            "--method", "shared", "--json", "--out", tmp_path / "a",
+        ).stdout
+    )  # fmt: skip
+    tia = {row["region"]: row["tia_mbq_h"] for row in document["regions"]}
+    truth = np.asarray(phantom.tia.values)[labels == 5].sum() * phantom.tia.voxel_ml
+    assert tia["tumour"] == pytest.approx(truth, rel=1e-3)
+    assert any("lies in smaller regions" in note for note in document["notes"])
+    assert any("goes further" in words for words in document["assumptions"])
+
+
 def test_marrow_from_the_vertebrae(phantom, folder, tmp_path):
     common = (
         *activity(folder), "--times", TIMES, "--nuclide", "Lu-177", "--masks",
@@ -192,6 +212,11 @@ def test_marrow_from_the_vertebrae(phantom, folder, tmp_path):
             *common, "--sex", "male", "--marrow-fractions", "0.8,0.85,0.6", "--out", tmp_path / "a"
         ).stdout
     )
+    rows = {(row["model"], row["marrow_model"]): row for row in document["marrow"]}
+    assert len(rows) == 6  # three places of the activity, two S models
+    lower = rows["uniform", "icrp133"]["self_dose_gy"] / rows["uniform", "olinda2"]["self_dose_gy"]
+    spread = marrow_model_spread("Lu-177", "male").relative_difference
+    assert lower - 1 == pytest.approx(spread, abs=1e-9)
     by_model = {row["model"]: row for row in document["marrow"]}
     tia = 0.06 * 60 / np.log(2)
     assert by_model["uniform"]["marrow_mbq_h_per_ml"] == pytest.approx(tia, rel=1e-4)
@@ -199,7 +224,7 @@ def test_marrow_from_the_vertebrae(phantom, folder, tmp_path):
     assert by_model["red_marrow"]["marrow_mbq_h_per_ml"] == pytest.approx(top, rel=1e-4)
     assert (tmp_path / "a" / "marrow.csv").is_file()
     alone = json.loads(run(*common, "--sex", "female", "--out", tmp_path / "b").stdout)
-    assert [row["model"] for row in alone["marrow"]] == ["uniform"]
+    assert [row["model"] for row in alone["marrow"]] == ["uniform", "uniform"]
     words = refused(*common, "--region", "liver", "--sex", "male", "--out", tmp_path / "c")
     assert "begin with 'vertebra'" in words
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from dosimetry.chains import Emitter, RadiationSource, emitter_of
 from dosimetry.nuclides import GY_KG_PER_MBQ_H_PER_MEV, Nuclide
 from dosimetry.s_values import SValue, SValueTable
 from dosimetry.s_values.readers.files import number, read_text, refuse
 from dosimetry.s_values.readers.regions import region_name
-from dosimetry.s_values.readers.split import Emitter, Pair, emitter
+from dosimetry.s_values.readers.split import Pair
 from dosimetry.s_values.readers.tables import checked_sex, table_of
 
 FloatArray = npt.NDArray[np.float64]
@@ -39,7 +40,7 @@ class _Region:
     in_other_tissue: bool
 
 
-def read_icrp133(folder: str | Path, *, nuclide: str | Emitter, sex: str) -> SValueTable:
+def read_icrp133(folder: str | Path, *, nuclide: RadiationSource, sex: str) -> SValueTable:
     r"""S values of any nuclide from the files of ICRP Publication 133 (as IDAC-Dose 2.1 does).
 
     The files are the supplement of the publication, which everyone downloads on their own; none
@@ -83,7 +84,7 @@ def read_icrp133(folder: str | Path, *, nuclide: str | Emitter, sex: str) -> SVa
     regions = _read_regions(_only(root, "sregions_*.NDX"), sex)
     saf = {kind: _read_fractions(_only(root, f"rcp-{code}_{kind}_*.SAF")) for kind in _PARTICLES}
     pairs = _common_pairs(saf)
-    source = emitter(nuclide)
+    source = emitter_of(nuclide)
     values = {pair: _s_value(source, saf, pair) for pair in pairs}
     tissue = {name: region for name, region in regions.items() if region.in_other_tissue}
     values |= _from_the_body(values, tissue)

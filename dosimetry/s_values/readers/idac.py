@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from dosimetry.chains import RadiationSource, emitter_of
 from dosimetry.s_values import SValueTable
 from dosimetry.s_values.readers.files import delimiter_of, number, read_text, refuse, table_rows
 from dosimetry.s_values.readers.regions import region_name
-from dosimetry.s_values.readers.split import Emitter, Pair, emitter
+from dosimetry.s_values.readers.split import Pair
 from dosimetry.s_values.readers.tables import (
     checked_sex,
     masses,
@@ -35,7 +36,7 @@ _KINDS = {
 def read_idac(
     path: str | Path,
     *,
-    nuclide: str | Emitter,
+    nuclide: RadiationSource,
     sex: str,
     unit: str = "Sv/(Bq s)",
     mass_g: Mapping[str, float] | None = None,
@@ -84,7 +85,7 @@ def read_idac(
     delimiter = delimiter_of(text)
     rows = table_rows(file, text, delimiter)
     head_row, columns = _header(file, rows)
-    source = emitter(nuclide)
+    source = emitter_of(nuclide)
     scale = s_value_unit(unit)
     factor = weighting(scale, w_alpha, source, IDAC_W_ALPHA)
     parts: dict[Pair, dict[str, float]] = {}

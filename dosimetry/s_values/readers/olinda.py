@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dosimetry.chains import Emitter, RadiationSource, emitter_of
 from dosimetry.errors import DosimetryError
 from dosimetry.nuclides import nuclide as nuclide_of
 from dosimetry.s_values import SValueTable
 from dosimetry.s_values.readers.files import delimiter_of, number, read_text, refuse, table_rows
 from dosimetry.s_values.readers.matrix import Matrix, read_matrix
 from dosimetry.s_values.readers.regions import region_name
-from dosimetry.s_values.readers.split import Emitter, emitter
 from dosimetry.s_values.readers.tables import (
     checked_sex,
     masses,
@@ -73,7 +73,7 @@ class OlindaCase:
 def read_olinda(
     path: str | Path,
     *,
-    nuclide: str | Emitter | None = None,
+    nuclide: RadiationSource | None = None,
     sex: str | None = None,
     unit: str | None = None,
     mass_g: Mapping[str, float] | None = None,
@@ -128,7 +128,7 @@ def read_olinda(
     kind = section.of("kind")
     if kind and kind.lower() != "total":
         refuse(file, f"this is a table of {kind} dose factors; legal is the table of Total")
-    source = emitter(nuclide or _needed(file, section.of("nuclide"), "nuclide"))
+    source = emitter_of(nuclide or _needed(file, section.of("nuclide"), "nuclide"))
     person = checked_sex(sex or _needed(file, _sex_of(section.of("phantom")), "sex"))
     unit_of_values = s_value_unit(unit or _needed(file, section.of("unit"), "unit"))
     factor = weighting(unit_of_values, w_alpha, source, OLINDA_W_ALPHA)
@@ -258,10 +258,10 @@ def _sections(path: Path, rows: list[list[str]]) -> list[_Section]:
 
 
 def _chosen(
-    path: Path, sections: list[_Section], nuclide: str | Emitter | None, sex: str | None
+    path: Path, sections: list[_Section], nuclide: RadiationSource | None, sex: str | None
 ) -> _Section:
     """The table that agrees with the nuclide and sex asked for."""
-    name = emitter(nuclide).name if nuclide is not None else None
+    name = emitter_of(nuclide).name if nuclide is not None else None
     fitting = [s for s in sections if _agrees(s, name, sex)]
     if len(fitting) != 1:
         held = "; ".join(

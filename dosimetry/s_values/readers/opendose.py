@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dosimetry.chains import RadiationSource, emitter_of
 from dosimetry.errors import DosimetryError
 from dosimetry.s_values import SValueTable
 from dosimetry.s_values.readers.files import (
@@ -18,7 +19,7 @@ from dosimetry.s_values.readers.files import (
     table_rows,
 )
 from dosimetry.s_values.readers.regions import region_name
-from dosimetry.s_values.readers.split import Emitter, Pair, emitter
+from dosimetry.s_values.readers.split import Pair
 from dosimetry.s_values.readers.tables import (
     checked_sex,
     parts_to_values,
@@ -47,7 +48,7 @@ class _Line:
 def read_opendose(
     paths: Mapping[str, str | Path],
     *,
-    nuclide: str | Emitter,
+    nuclide: RadiationSource,
     sex: str,
     phantom: str | None = None,
 ) -> SValueTable:
@@ -83,7 +84,7 @@ def read_opendose(
     it have these columns in this order. The CSV of the page's chart, by particle, is not
     documented: bring it into the tidy layout for `read_tidy`.
     """
-    source = emitter(nuclide)
+    source = emitter_of(nuclide)
     if not paths:
         raise DosimetryError("paths must hold at least one file by the name of its source region")
     total: dict[Pair, float] = {}

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from dosimetry.chains import RadiationSource, emitter_of
 from dosimetry.errors import DosimetryError
 from dosimetry.nuclides import nuclide as nuclide_of
 from dosimetry.s_values import SValueTable
@@ -23,7 +24,6 @@ from dosimetry.s_values.readers.files import (
 )
 from dosimetry.s_values.readers.matrix import Matrix, read_matrix
 from dosimetry.s_values.readers.olinda import OLINDA_W_ALPHA, matrix_table
-from dosimetry.s_values.readers.split import Emitter, emitter
 from dosimetry.s_values.readers.tables import checked_sex, weighting
 from dosimetry.s_values.readers.units import s_value_unit
 from dosimetry.transport.voxel_kernel import VoxelKernel
@@ -42,7 +42,7 @@ def read_pytheranostics(
     path: str | Path,
     *,
     gamma_path: str | Path | None = None,
-    nuclide: str | Emitter,
+    nuclide: RadiationSource,
     sex: str,
     mass_g: Mapping[str, float] | None = None,
     w_alpha: float | None = None,
@@ -82,7 +82,7 @@ def read_pytheranostics(
     https://github.com/qurit/PyTheranostics: ``load_svalues`` of organ_s_dosimetry.py at commit
     1aaa6d4e, phantomdata at cc3b720b.
     """
-    source, paths = emitter(nuclide), {"total": path}
+    source, paths = emitter_of(nuclide), {"total": path}
     if gamma_path is not None:
         paths = {"electron": path, "photon": gamma_path}
     matrices = {kind: _organ_matrix(one, region_names) for kind, one in paths.items()}

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import NoReturn, TypeAlias
+from typing import NoReturn
 
-from dosimetry.chains import DecayChain
+from dosimetry.chains import Emitter
 from dosimetry.errors import DosimetryError
-from dosimetry.nuclides import Nuclide, nuclide
 from dosimetry.s_values import SValue
 from dosimetry.s_values.readers.regions import HOLLOW, SKELETON
 
 Pair = tuple[str, str]
-Emitter: TypeAlias = Nuclide | DecayChain
 _LOWEST_SHARE = 0.6  # of the charged energy that a solid organ must keep to be believed
 _LEAST_ELECTRONS, _LEAST_ALPHA = 0.1, 0.4  # shares that marrow keeps of its own, at the least
 _ALPHA_FROM_BONE = 0.5  # OLINDA/EXM 2: half of the alpha energy of trabecular bone is in marrow
@@ -37,11 +35,6 @@ class Emission:
     alpha: float
 
 
-def emitter(source: str | Emitter) -> Emitter:
-    """Look a nuclide up by its name; a nuclide or chain is taken as it is."""
-    return nuclide(source) if isinstance(source, str) else source
-
-
 def emission(source: Emitter) -> Emission:
     """Emitted energy by radiation type; recoil nuclei count with the alpha particles."""
     alpha = source.delta_alpha_gy_kg_per_mbq_h + source.delta_alpha_recoil_gy_kg_per_mbq_h
@@ -62,11 +55,12 @@ class _Table:
     w_alpha: float
     place: Callable[[Pair], str]
 
-    def refuse(self, pair: Pair, message: str) -> NoReturn:
+    def refuse(self, pair: Pair, message: str, advice: str = "") -> NoReturn:
         target, source = pair
         raise DosimetryError(
             f"{self.place(pair)}: {target} <- {source} is {self.total[pair]:.3g} Gy/(MBq h): "
             f"{message}; check the unit, the nuclide, w_alpha ({self.w_alpha:g}) and mass_g"
+            f"{advice}"
         )
 
 
@@ -220,4 +214,9 @@ def _check_photons(table: _Table, pair: Pair, photon: float) -> None:
         return
     most = table.emitted.photon / mass_g + _ROUNDING * table.total[pair]
     if photon > most:
-        table.refuse(pair, f"{photon:.3g} is left for photons, which can give at most {most:.3g}")
+        table.refuse(
+            pair,
+            f"{photon:.3g} is left for photons, which can give at most {most:.3g}",
+            ". If they are right, electrons or alpha particles reach the target: copy the parts "
+            "into a table with a column radiation (electron, photon, alpha) for read_tidy",
+        )

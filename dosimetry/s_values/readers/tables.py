@@ -7,10 +7,11 @@ from pathlib import Path
 from types import MappingProxyType
 
 from dosimetry.anatomy import SEXES
+from dosimetry.chains import Emitter
 from dosimetry.errors import DosimetryError
 from dosimetry.s_values import SValue, SValueTable
 from dosimetry.s_values.readers.regions import icrp89_mass_g
-from dosimetry.s_values.readers.split import Emitter, Pair, emission, split_totals
+from dosimetry.s_values.readers.split import Pair, emission, split_totals
 from dosimetry.s_values.readers.units import SValueUnit
 
 _SOLID = ("kidneys", "liver", "spleen")  # keep more than half of their charged energy

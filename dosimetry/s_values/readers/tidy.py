@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from dosimetry.chains import RadiationSource, emitter_of
 from dosimetry.errors import DosimetryError
 from dosimetry.s_values import SValueTable
 from dosimetry.s_values.readers.files import (
@@ -18,7 +19,7 @@ from dosimetry.s_values.readers.files import (
     table_rows,
 )
 from dosimetry.s_values.readers.regions import region_name
-from dosimetry.s_values.readers.split import Emitter, Pair, emitter
+from dosimetry.s_values.readers.split import Pair
 from dosimetry.s_values.readers.tables import (
     RADIATIONS,
     checked_sex,
@@ -46,7 +47,7 @@ class _Row:
 def read_tidy(
     path: str | Path,
     *,
-    nuclide: str | Emitter,
+    nuclide: RadiationSource,
     sex: str,
     phantom: str = "the user's phantom",
     unit: str | None = None,
@@ -113,7 +114,7 @@ def read_tidy(
         if any(cells) and _complete(file, cells, columns, row)
     ]
     parts, first_row = _parts(file, rows)
-    source = emitter(nuclide)
+    source = emitter_of(nuclide)
     factor = weighting(SValueUnit(1.0, _weighted(file, rows)), w_alpha, source, None)
     mass, assumed = masses(checked_sex(sex), mass_g, phantom)
     values, notes = parts_to_values(

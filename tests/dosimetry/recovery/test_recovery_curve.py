@@ -189,8 +189,9 @@ def test_an_undetermined_curve_gives_no_coefficient():
             "has the parameters",
         ),
         (lambda: RecoveryCoefficient(0.0), "value > 0"),
+        (lambda: RecoveryCoefficient(np.inf), "finite value"),
         (lambda: RecoveryCoefficient(0.5, -0.1), "sd >= 0"),
-        (lambda: RecoveryCoefficient(0.5, 0.1, np.nan), "finite log_slope"),
+        (lambda: RecoveryCoefficient(0.5, 0.1, np.nan), "and log_slope"),
     ],
 )
 def test_wrong_arguments_are_refused(make, match):

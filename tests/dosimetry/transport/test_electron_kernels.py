@@ -9,8 +9,8 @@ from dosimetry.transport import _electron_kernels as kernels
 from dosimetry.transport import elastic
 from dosimetry.transport._random_kernels import isotropic, turned
 from dosimetry.transport._shower_kernels import run_batches
+from dosimetry.transport.electron_table import electron_table
 from dosimetry.transport.electrons import collision_stopping_power
-from dosimetry.transport.tables import electron_table
 
 MASS = 0.51099895
 N = 40_000

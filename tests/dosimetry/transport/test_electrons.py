@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.integrate import quad
 
+from dosimetry.errors import DosimetryError
 from dosimetry.transport import elastic
 from dosimetry.transport import electrons as slow
 
@@ -64,7 +65,23 @@ def test_radiative_loss_tends_to_the_classical_limit():
     squares = 2 * 2 + 8 * 9
     limit = 16 / 3 * 7.2973525693e-3 * 2.8179403262e-13**2 * MASS * squares
     limit *= 6.02214076e23 / 18.01528
-    assert slow.radiative_stopping_power(1e-5) == pytest.approx(limit, rel=1e-3)
+    assert slow.radiative_stopping_power(1e-3) == pytest.approx(limit, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    "quantity", [slow.collision_stopping_power, slow.csda_range, slow.radiative_stopping_power]
+)
+@pytest.mark.parametrize("energy", [0.0, -1.0, 9e-4, 20.1, 50.0, np.inf, np.nan, [0.1, np.nan]])
+def test_energies_out_of_range_are_refused(quantity, energy):
+    with pytest.raises(DosimetryError, match=r"between 0\.001 and 20 MeV, got"):
+        quantity(energy)
+
+
+@pytest.mark.parametrize(
+    "quantity", [slow.collision_stopping_power, slow.csda_range, slow.radiative_stopping_power]
+)
+def test_both_ends_of_the_range_belong_to_it(quantity):
+    assert (quantity([1e-3, 20.0]) > 0).all()
 
 
 def test_bremsstrahlung_photons_carry_the_radiative_loss():

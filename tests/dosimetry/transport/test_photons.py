@@ -3,6 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dosimetry.errors import DosimetryError
 from dosimetry.transport import _photon_kernels as kernels
 from dosimetry.transport.electrons import collision_stopping_power, radiative_stopping_power
 from dosimetry.transport.photons import form_table, photon_cross_sections
@@ -30,6 +31,12 @@ def states(seed):
 def test_total_cross_sections_are_those_of_nist():
     total = photon_cross_sections(NIST[:, 0]).sum(axis=1)
     np.testing.assert_allclose(total, NIST[:, 1], rtol=1e-3)
+
+
+@pytest.mark.parametrize("energy", [0.0, -1.0, 1e-4, 10.1, 100.0, np.inf, np.nan, [0.1, np.nan]])
+def test_energies_out_of_range_are_refused(energy):
+    with pytest.raises(DosimetryError, match=r"between 0\.001 and 10 MeV, got"):
+        photon_cross_sections(energy)
 
 
 def test_energy_transfer_is_that_of_nist():

@@ -4,7 +4,7 @@ import pytest
 from dosimetry import DosimetryError, nuclide
 from dosimetry.chains import decay_chain
 from dosimetry.transport.nuclide_kernels import nuclide_point_kernel
-from dosimetry.transport.point_kernels import electron_point_kernel, photon_point_kernel
+from dosimetry.transport.particle_kernels import electron_point_kernel, photon_point_kernel
 from dosimetry.transport.surrogate import (
     kernel_surrogate,
     load_surrogates,

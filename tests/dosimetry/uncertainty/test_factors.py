@@ -18,10 +18,25 @@ def test_factors_multiply():
     assert draws.std() == pytest.approx(expected, rel=0.01)
 
 
-@pytest.mark.parametrize(("mean", "cv"), [(0.0, 0.1), (1.0, -0.1), (1.0, np.inf)])
+@pytest.mark.parametrize(
+    ("mean", "cv"),
+    [
+        (0.0, 0.1), (np.inf, 0.1), (np.nan, 0.1),
+        (1.0, -0.1), (1.0, 10.1), (1.0, 1e200), (1.0, np.inf), (1.0, np.nan),
+    ],
+)  # fmt: skip
 def test_wrong_moments_are_refused(mean, cv):
     with pytest.raises(DosimetryError, match="positive mean"):
         lognormal_factor(mean, cv, n_draws=2, rng=np.random.default_rng())
+
+
+@pytest.mark.parametrize("n_draws", [0, -1])
+@pytest.mark.parametrize("sources", [(), ("voi",)])
+def test_no_draws_are_refused(n_draws, sources):
+    with pytest.raises(DosimetryError, match="n_draws must be at least one"):
+        s_value_factor(*sources, n_draws=n_draws, rng=np.random.default_rng())
+    with pytest.raises(DosimetryError, match="n_draws must be at least one"):
+        lognormal_factor(1.0, 0.1, n_draws=n_draws, rng=np.random.default_rng())
 
 
 def test_unknown_sources_are_refused():

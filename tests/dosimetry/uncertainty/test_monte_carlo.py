@@ -168,6 +168,11 @@ def test_no_draws_are_refused(n_draws):
         measurement_factor(measurement(9.0, 0.1), n_draws=n_draws, rng=np.random.default_rng())
 
 
+def test_one_draw_has_no_spread():
+    with pytest.raises(DosimetryError, match="at least two"):
+        monte_carlo_check(measurement(9.0, 0.1), n_draws=1, rng=np.random.default_rng())
+
+
 def test_draws_of_another_number_are_refused():
     with pytest.raises(DosimetryError, match="must hold 10 draws"):
         dose_draws(

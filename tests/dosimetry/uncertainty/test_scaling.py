@@ -36,7 +36,12 @@ def test_fit_states_the_scatter_about_the_line():
     [
         (lambda: s_value_exponent(SValue(-1.0, 1.0)), "zero or positive"),
         (lambda: s_value_exponent(SValue(0.0, 0.0)), "zero or positive"),
+        (lambda: s_value_exponent(SValue(np.inf, 1.0)), "finite"),
+        (lambda: s_value_exponent(SValue(1.0, np.nan)), "finite"),
         (lambda: fit_s_value_exponent([1, 2], [1, 2]), "at least three"),
+        (lambda: fit_s_value_exponent([5, 5, 5], [1, 2, 3]), "differ by 1% or more"),
+        (lambda: fit_s_value_exponent([1, 2, np.inf], [1, 2, 3]), "finite and positive"),
+        (lambda: fit_s_value_exponent([1, 2, 3], [1, np.nan, 3]), "finite and positive"),
         (lambda: fit_s_value_exponent([1, 2, 3], [1, 2, -3]), "positive"),
     ],
 )

@@ -76,7 +76,12 @@ def test_an_undetermined_fit_is_refused():
         (lambda: tia_from_parameters([1.0], [0.1, 0.2], np.eye(2)), "2n by 2n"),
         (lambda: tia_from_parameters([1.0], [0.1], np.eye(3)), "2n by 2n"),
         (lambda: tia_from_parameters([1.0], [0.1], -np.eye(2)), "negative variance"),
-        (lambda: tia_from_draws(SumOfExponentials([1.0], [0.1])), "no spread"),
+        (lambda: tia_from_parameters([1.0], [np.inf], np.eye(2)), "rates must be positive"),
+        (lambda: tia_from_parameters([np.nan], [0.1], np.eye(2)), "amplitudes must be finite"),
+        (lambda: tia_from_parameters([1.0], [0.1], [[np.nan, 0], [0, 1]]), "must be finite"),
+        (lambda: tia_from_parameters([1.0], [0.1], [[1, 0], [0, np.inf]]), "must be finite"),
+        (lambda: tia_from_draws(SumOfExponentials([1.0], [0.1])), "two or more draws"),
+        (lambda: tia_from_draws(SumOfExponentials([[1.0]], [[0.1]])), "two or more draws"),
         (lambda: tia_from_draws(SumOfExponentials([[1.0]] * 2, [[0.0]] * 2)), "infinite"),
     ],
 )

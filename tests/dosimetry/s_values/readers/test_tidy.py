@@ -1,6 +1,7 @@
 import pytest
 
-from dosimetry import DosimetryError
+from dosimetry import DosimetryError, nuclide
+from dosimetry.anatomy import REFERENCE_MASS_G
 from dosimetry.chains import decay_chain
 from dosimetry.s_values.readers import read_tidy
 from tests.dosimetry.s_values.readers.tables_by_physics import parts_by_physics
@@ -142,6 +143,24 @@ def test_sex_and_factor_are_checked(write):
         read_tidy(path, nuclide="Lu-177", sex="man")
     with pytest.raises(DosimetryError, match=r"w_alpha must be 1 or more, got 0\.5"):
         read_tidy(path, nuclide="Lu-177", sex="male", w_alpha=0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "pair", "part", "share"),
+    [
+        # electrons of a touching organ, and alpha particles of blood in the body
+        ("Y-90", ("kidneys", "liver"), "electron", 0.01),
+        ("Ra-223", ("whole_body", "heart_contents"), "alpha", 1.0),
+    ],
+)
+def test_a_total_that_no_rule_splits_passes_with_its_radiation(write, name, pair, part, share):
+    emitted = getattr(nuclide(name), f"delta_{part}_gy_kg_per_mbq_h")
+    value = share * emitted * 1000 / REFERENCE_MASS_G["male"][pair[0]]
+    row = f"{pair[0]},{pair[1]},{{}},{value!r},Gy/(MBq h)\n"
+    with pytest.raises(DosimetryError, match=r"a column radiation .*read_tidy"):
+        read_tidy(write(HEAD + row.format("total")), nuclide=name, sex="male")
+    table = read_tidy(write(HEAD + row.format(part)), nuclide=name, sex="male")
+    assert getattr(table.values[pair], part) == pytest.approx(value)
 
 
 def test_an_endless_factor_of_alpha_particles(write):

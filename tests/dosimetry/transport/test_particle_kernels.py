@@ -11,8 +11,8 @@ from dosimetry.transport.electrons import (
     radiative_stopping_power,
 )
 from dosimetry.transport.nuclide_kernels import nuclide_point_kernel
+from dosimetry.transport.particle_kernels import electron_point_kernel, photon_point_kernel
 from dosimetry.transport.photons import photon_cross_sections
-from dosimetry.transport.point_kernels import electron_point_kernel, photon_point_kernel
 from kinetics import cores
 
 REFERENCE = Path(__file__).parents[2] / "reference" / "dosimetry_electron_dose_point_kernels.csv"

@@ -1,4 +1,4 @@
-"""Point kernels of electrons, photons and nuclides in water by Monte Carlo."""
+"""Point kernels of electrons and photons of one energy in water, by Monte Carlo."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from dosimetry.errors import DosimetryError
 from dosimetry.transport import _columns as col
-from dosimetry.transport.electrons import csda_range
+from dosimetry.transport.electrons import checked_energies, csda_range
 from dosimetry.transport.point_kernel import PointKernel
 from dosimetry.transport.run import Setup, run
 
@@ -55,7 +55,7 @@ def electron_point_kernel(
     >>> bool(np.isclose(kernel.absorbed_mev.sum() + kernel.outside_mev, 0.1))
     True
     """
-    _check_energy(energy_mev)
+    checked_energies(energy_mev, _LOWEST_MEV, _HIGHEST_MEV)
     reach = float(csda_range(energy_mev))
     edges = reach * np.linspace(0, 1.2, 61) if edges_cm is None else checked_edges(edges_cm)
     source = np.array([[1.0, energy_mev, energy_mev, col.ELECTRON]])
@@ -73,13 +73,6 @@ def shells(
     """Tally in spherical shells around the centre of a point or a sphere."""
     n = len(edges) - 1
     return Setup(edges, n, col.SHELLS, (source_radius_cm, 0.0, 0.0), detail_cm, photons)
-
-
-def _check_energy(energy_mev: float) -> None:
-    if not _LOWEST_MEV <= energy_mev <= _HIGHEST_MEV:
-        raise DosimetryError(
-            f"the energy must lie between {_LOWEST_MEV} and {_HIGHEST_MEV} MeV, got {energy_mev}"
-        )
 
 
 def checked_edges(edges_cm: npt.ArrayLike) -> FloatArray:
@@ -125,7 +118,7 @@ def photon_point_kernel(
     >>> bool(kernel.absorbed_mev[0] > kernel.absorbed_mev[2] / 3)
     True
     """
-    _check_energy(energy_mev)
+    checked_energies(energy_mev, _LOWEST_MEV, _HIGHEST_MEV)
     edges = checked_edges(edges_cm)
     source = np.array([[1.0, energy_mev, energy_mev, col.PHOTON]])
     setup = shells(edges, detail_cm=float(np.diff(edges).min()) / 20)

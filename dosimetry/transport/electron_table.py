@@ -1,4 +1,4 @@
-"""Tables of electron transport on a uniform grid of log energy."""
+"""The table of electron transport, on a uniform grid of log energy."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def electron_table(
     highest = np.log(max(highest_energy_mev, 2 * LOWEST_ENERGY_MEV)) + 1e-9
     rows = int(np.ceil((highest - lowest) / np.log(10) * _PER_DECADE)) + 1
     log_energy = np.linspace(lowest, highest, rows)
-    energy = np.exp(log_energy)
+    energy = np.exp(log_energy).clip(LOWEST_ENERGY_MEV)
     table = np.zeros((rows, col.N_ELECTRON))
 
     number, hard_loss = collisions_above(energy, delta_cut_mev)

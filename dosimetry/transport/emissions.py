@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dosimetry.chains import DecayChain
+from dosimetry.chains import DecayChain, RadiationSource, emitter_of
 from dosimetry.errors import DosimetryError
-from dosimetry.nuclides import Nuclide, nuclide
+from dosimetry.nuclides import Nuclide
 from dosimetry.transport import _columns as col
 
 FloatArray = npt.NDArray[np.float64]
@@ -36,12 +36,12 @@ class Emission:
     bins: FloatArray
 
 
-def members(source: str | Nuclide | DecayChain) -> tuple[str, list[tuple[Nuclide, float]]]:
+def members(source: RadiationSource) -> tuple[str, list[tuple[Nuclide, float]]]:
     """Name of a source, and its nuclides with their decays per decay of the parent."""
-    if isinstance(source, DecayChain):
-        return source.name, [(m.nuclide, m.decays_per_parent) for m in source.members]
-    single = nuclide(source) if isinstance(source, str) else source
-    return single.name, [(single, 1.0)]
+    emitter = emitter_of(source)
+    if isinstance(emitter, DecayChain):
+        return emitter.name, [(m.nuclide, m.decays_per_parent) for m in emitter.members]
+    return emitter.name, [(emitter, 1.0)]
 
 
 def emissions(nuclides: Iterable[tuple[Nuclide, float]], radiation: str) -> Emission:
