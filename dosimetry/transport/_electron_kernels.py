@@ -28,11 +28,12 @@ from dosimetry.transport._columns import (
     STEP_CAP,
     STRAGGLING,
 )
-from dosimetry.transport._random_kernels import isotropic, random, turned
+from dosimetry.transport._direction_kernels import isotropic, turned
 from dosimetry.transport._tally_kernels import cell, room
 from dosimetry.transport.elastic import SPIN_BOUND
 from dosimetry.transport.electrons import ELECTRON_MASS_MEV as _MASS
 from dosimetry.transport.electrons import FINE_STRUCTURE
+from kinetics._random_kernels import uniform
 
 _PI_ALPHA = np.pi * FINE_STRUCTURE
 
@@ -60,15 +61,15 @@ def _soft_loss(mean, variance, state):  # type: ignore[no-untyped-def]
     """
     if variance * 9.0 < mean * mean:
         while True:
-            z = np.sqrt(-2.0 * np.log(random(state))) * np.cos(2.0 * np.pi * random(state))
+            z = np.sqrt(-2.0 * np.log(uniform(state))) * np.cos(2.0 * np.pi * uniform(state))
             if abs(z) < 3.0:
                 return mean + 1.015387 * z * np.sqrt(variance)
     if variance * 3.0 < mean * mean:
-        return mean + np.sqrt(3.0 * variance) * (2.0 * random(state) - 1.0)
+        return mean + np.sqrt(3.0 * variance) * (2.0 * uniform(state) - 1.0)
     nothing = (3.0 * variance - mean * mean) / (3.0 * variance + 3.0 * mean * mean)
-    if random(state) < nothing:
+    if uniform(state) < nothing:
         return 0.0
-    return random(state) * (3.0 * variance + 3.0 * mean * mean) / (2.0 * mean)
+    return uniform(state) * (3.0 * variance + 3.0 * mean * mean) / (2.0 * mean)
 
 
 @njit(cache=True, error_model="numpy")
@@ -81,25 +82,25 @@ def _soft_cosine(first, second, state):  # type: ignore[no-untyped-def]
     square = mean + np.expm1(-second) / 6.0
     border = (2.0 * mean - 3.0 * square) / (1.0 - 2.0 * mean)
     share = 1.0 - 2.0 * mean + border
-    if random(state) < share:
-        return 1.0 - 2.0 * border * random(state)
-    return 1.0 - 2.0 * (border + (1.0 - border) * random(state))
+    if uniform(state) < share:
+        return 1.0 - 2.0 * border * uniform(state)
+    return 1.0 - 2.0 * (border + (1.0 - border) * uniform(state))
 
 
 @njit(cache=True, error_model="numpy")
 def _hard_cosine(energy, table, row, part, state):  # type: ignore[no-untyped-def]
     """Cosine of a single deflection beyond the cut; 1 where the spin factor rejects it."""
     cut = _read(table, row, part, CUT_ANGLE)
-    if random(state) < _read(table, row, part, OXYGEN_SHARE):
+    if uniform(state) < _read(table, row, part, OXYGEN_SHARE):
         screen, z = _read(table, row, part, OXYGEN_SCREEN), 8.0
     else:
         screen, z = _read(table, row, part, HYDROGEN_SCREEN), 1.0
     near, far = 1.0 / (cut + screen), 1.0 / (1.0 + screen)
-    mu = 1.0 / (near - random(state) * (near - far)) - screen
+    mu = 1.0 / (near - uniform(state) * (near - far)) - screen
     beta2 = energy * (energy + 2.0 * _MASS) / (energy + _MASS) ** 2
     sine = np.sqrt(max(mu, 0.0))
     spin = 1.0 - beta2 * mu + _PI_ALPHA * z * np.sqrt(beta2) * sine * (1.0 - sine)
-    return 1.0 - 2.0 * mu if random(state) * SPIN_BOUND < spin else 1.0
+    return 1.0 - 2.0 * mu if uniform(state) * SPIN_BOUND < spin else 1.0
 
 
 @njit(cache=True, error_model="numpy")
@@ -110,9 +111,9 @@ def _energy_given(energy, cut, state):  # type: ignore[no-untyped-def]
     bound = 1.0 + 1.25 * (1.0 - c)
     near, far = 1.0 / cut, 2.0 / energy
     while True:
-        given = 1.0 / (near - random(state) * (near - far))
+        given = 1.0 / (near - uniform(state) * (near - far))
         ratio = given / (energy - given)
-        if random(state) * bound < 1.0 + ratio * ratio + given * given / total2 - c * ratio:
+        if uniform(state) * bound < 1.0 + ratio * ratio + given * given / total2 - c * ratio:
             return given
 
 
@@ -120,12 +121,12 @@ def _energy_given(energy, cut, state):  # type: ignore[no-untyped-def]
 def _photon_emitted(energy, cut, state):  # type: ignore[no-untyped-def]
     """Energy of a bremsstrahlung photon above the cut, and the cosine to its electron."""
     while True:
-        photon = cut * (energy / cut) ** random(state)
-        if random(state) < 1.0 - photon / energy:
+        photon = cut * (energy / cut) ** uniform(state)
+        if uniform(state) < 1.0 - photon / energy:
             break
     while True:
-        cosine = 2.0 * random(state) - 1.0
-        if 2.0 * random(state) < 1.0 + cosine * cosine:
+        cosine = 2.0 * uniform(state) - 1.0
+        if 2.0 * uniform(state) < 1.0 + cosine * cosine:
             break
     beta = np.sqrt(energy * (energy + 2.0 * _MASS)) / (energy + _MASS)
     return photon, (cosine + beta) / (1.0 + beta * cosine)
@@ -144,7 +145,7 @@ def _collide(energy, x, y, z, u, v, w, stack, top, settings, state):  # type: ig
     given = _energy_given(energy, settings[DELTA_CUT], state)
     left = energy - given
     mass = 2.0 * _MASS
-    azimuth = 2.0 * np.pi * random(state)
+    azimuth = 2.0 * np.pi * uniform(state)
     knocked = np.sqrt(given * (energy + mass) / (energy * (given + mass)))
     a, b, c = turned(u, v, w, knocked, azimuth + np.pi)
     top = _push(stack, top, given, x, y, z, a, b, c, ELECTRON)
@@ -157,7 +158,7 @@ def _collide(energy, x, y, z, u, v, w, stack, top, settings, state):  # type: ig
 def _radiate(energy, x, y, z, u, v, w, stack, top, settings, state):  # type: ignore[no-untyped-def]
     """Emit a photon: the energy left and the top of the stack."""
     photon, cosine = _photon_emitted(energy, settings[PHOTON_CUT], state)
-    a, b, c = turned(u, v, w, cosine, 2.0 * np.pi * random(state))
+    a, b, c = turned(u, v, w, cosine, 2.0 * np.pi * uniform(state))
     return energy - photon, _push(stack, top, photon, x, y, z, a, b, c, PHOTON)
 
 
@@ -168,7 +169,7 @@ def _stop(energy, x, y, z, table, row, part, settings, stack, top, state):  # ty
     The chance is the mean number of photons up to rest, and its energy at the emission is drawn
     from where they arise. Returns the energy that stays and the top of the stack.
     """
-    level = random(state)
+    level = uniform(state)
     if level > _read(table, row, part, EMITTED):
         return energy, top
     low, high = 0, row + 1
@@ -204,14 +205,14 @@ def follow_electron(  # type: ignore[no-untyped-def]
             break
         majorant = _read(table, row, part, MAJORANT)
         cap = _read(table, row, part, STEP_CAP)
-        path = -np.log(random(state)) / majorant
+        path = -np.log(uniform(state)) / majorant
         happens = path < cap
         path = min(path, cap)
         first, second = _read(table, row, part, SOFT_FIRST), _read(table, row, part, SOFT_SECOND)
         loss = _read(table, row, part, SOFT_LOSS) * path
         mean = loss * (1.0 - 0.5 * path * _read(table, row, part, SOFT_SLOPE))
         loss = _soft_loss(mean, _read(table, row, part, STRAGGLING) * path, state)
-        before = path * random(state)
+        before = path * uniform(state)
         x, y, z = x + before * u, y + before * v, z + before * w
         if loss >= energy - settings[CUTOFF]:
             break
@@ -221,15 +222,15 @@ def follow_electron(  # type: ignore[no-untyped-def]
         first = 0.5 * (first + _read(table, row, part, SOFT_FIRST))
         second = 0.5 * (second + _read(table, row, part, SOFT_SECOND))
         cosine = _soft_cosine(first * path, second * path, state)
-        u, v, w = turned(u, v, w, cosine, 2.0 * np.pi * random(state))
+        u, v, w = turned(u, v, w, cosine, 2.0 * np.pi * uniform(state))
         after = path - before
         x, y, z = x + after * u, y + after * v, z + after * w
         if not happens:
             continue
-        event = random(state) * majorant - _read(table, row, part, ELASTIC)
+        event = uniform(state) * majorant - _read(table, row, part, ELASTIC)
         if event < 0.0:
             cosine = _hard_cosine(energy, table, row, part, state)
-            u, v, w = turned(u, v, w, cosine, 2.0 * np.pi * random(state))
+            u, v, w = turned(u, v, w, cosine, 2.0 * np.pi * uniform(state))
             continue
         event -= _read(table, row, part, COLLISION)
         if event < 0.0:

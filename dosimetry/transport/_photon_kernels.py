@@ -15,9 +15,10 @@ from dosimetry.transport._columns import (
     POSITRON,
     TOTAL,
 )
-from dosimetry.transport._random_kernels import isotropic, random, turned
+from dosimetry.transport._direction_kernels import isotropic, turned
 from dosimetry.transport._tally_kernels import cell
 from dosimetry.transport.electrons import ELECTRON_MASS_MEV as _MASS
+from kinetics._random_kernels import uniform
 
 _K_SHELL = 0.000543  # binding energy of oxygen's K electrons (MeV)
 _LOWEST = 0.001
@@ -45,16 +46,16 @@ def _compton(energy, state):  # type: ignore[no-untyped-def]
     least = 1.0 / (1.0 + 2.0 * ratio)
     inverse, linear = -np.log(least), 0.5 * (1.0 - least * least)
     while True:
-        if random(state) * (inverse + linear) < inverse:
-            kept = least ** random(state)
+        if uniform(state) * (inverse + linear) < inverse:
+            kept = least ** uniform(state)
         else:
-            kept = np.sqrt(least * least + (1.0 - least * least) * random(state))
+            kept = np.sqrt(least * least + (1.0 - least * least) * uniform(state))
         lost = (1.0 - kept) / (ratio * kept)
         sine2 = lost * (2.0 - lost)
-        if random(state) > 1.0 - kept * sine2 / (1.0 + kept * kept):
+        if uniform(state) > 1.0 - kept * sine2 / (1.0 + kept * kept):
             continue
         square = 0.5 * lost * (energy / _ANGSTROM_MEV / _BINDING_REACH) ** 2
-        if random(state) < 1.0 - (1.0 + square) ** -_BINDING_POWER:
+        if uniform(state) < 1.0 - (1.0 + square) ** -_BINDING_POWER:
             return kept * energy, 1.0 - lost
 
 
@@ -68,19 +69,21 @@ def _rayleigh(energy, form, state):  # type: ignore[no-untyped-def]
     part = min(1.0, (largest - form[0, k - 1]) / (form[0, k] - form[0, k - 1]))
     top = form[1, k - 1] + part * (form[1, k] - form[1, k - 1])
     while True:
-        wanted = random(state) * top
+        wanted = uniform(state) * top
         k = max(1, min(np.searchsorted(form[1], wanted), last))
         part = (wanted - form[1, k - 1]) / (form[1, k] - form[1, k - 1])
         square = form[0, k - 1] + part * (form[0, k] - form[0, k - 1])
         cosine = 1.0 - 2.0 * min(1.0, square / largest)
-        if 2.0 * random(state) < 1.0 + cosine * cosine:
+        if 2.0 * uniform(state) < 1.0 + cosine * cosine:
             return cosine
 
 
 @njit(cache=True, error_model="numpy")
 def _interact(energy, row, part, table, state):  # type: ignore[no-untyped-def]
     """Column of the interaction that happens."""
-    event = random(state) * (table[row, TOTAL] + part * (table[row + 1, TOTAL] - table[row, TOTAL]))
+    event = uniform(state) * (
+        table[row, TOTAL] + part * (table[row + 1, TOTAL] - table[row, TOTAL])
+    )
     for kind in (INCOHERENT, COHERENT, PAIR):
         event -= table[row, kind] + part * (table[row + 1, kind] - table[row, kind])
         if event < 0.0:
@@ -125,13 +128,13 @@ def follow_photon(  # type: ignore[no-untyped-def]
         row = min(max(int(position), 0), table.shape[0] - 2)
         part = min(position - row, 1.0)
         total = table[row, TOTAL] + part * (table[row + 1, TOTAL] - table[row, TOTAL])
-        path = -np.log(random(state)) / total
+        path = -np.log(uniform(state)) / total
         x, y, z = x + path * u, y + path * v, z + path * w
         if x * x + y * y + z * z > settings[KILL_RADIUS] ** 2:
             score[score.shape[0] - 1] += energy * weight
             return top
         kind = _interact(energy, row, part, table, state)
-        azimuth = 2.0 * np.pi * random(state)
+        azimuth = 2.0 * np.pi * uniform(state)
         if kind == INCOHERENT:
             left, cosine = _compton(energy, state)
             given = energy - left
@@ -144,7 +147,7 @@ def follow_photon(  # type: ignore[no-untyped-def]
             u, v, w = turned(u, v, w, _rayleigh(energy, form, state), azimuth)
         elif kind == PAIR:
             shared = energy - 2.0 * _MASS
-            first = shared * random(state)
+            first = shared * uniform(state)
             top = _free(first, x, y, z, u, v, w, weight, settings, edges, finder, score, stack, top)
             return _put(stack, top, shared - first, x, y, z, u, v, w, POSITRON)
         else:

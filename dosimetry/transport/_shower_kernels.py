@@ -19,10 +19,11 @@ from dosimetry.transport._columns import (
     SOURCE_Z,
     UPPER,
 )
+from dosimetry.transport._direction_kernels import isotropic
 from dosimetry.transport._electron_kernels import follow_electron
 from dosimetry.transport._photon_kernels import follow_photon
-from dosimetry.transport._random_kernels import isotropic, random
 from dosimetry.transport.electrons import ELECTRON_MASS_MEV as _MASS
+from kinetics._random_kernels import uniform
 
 _matrix, _vector = types.float64[:, ::1], types.float64[::1]
 
@@ -31,16 +32,16 @@ _matrix, _vector = types.float64[:, ::1], types.float64[::1]
 def _start(source, row, settings, state):  # type: ignore[no-untyped-def]
     """Energy, kind and place of a particle from a bin of the source."""
     energy = source[row, LOWER]
-    energy += (source[row, UPPER] - energy) * random(state)
+    energy += (source[row, UPPER] - energy) * uniform(state)
     if settings[GEOMETRY] == SHELLS:
         r = 0.0
         if settings[SOURCE_X] > 0.0:
-            r = settings[SOURCE_X] * random(state) ** (1.0 / 3.0)
+            r = settings[SOURCE_X] * uniform(state) ** (1.0 / 3.0)
         a, b, c = isotropic(state)
         return energy, source[row, KIND], r * a, r * b, r * c
-    x = settings[SOURCE_X] * (2.0 * random(state) - 1.0)
-    y = settings[SOURCE_Y] * (2.0 * random(state) - 1.0)
-    z = settings[SOURCE_Z] * (2.0 * random(state) - 1.0)
+    x = settings[SOURCE_X] * (2.0 * uniform(state) - 1.0)
+    y = settings[SOURCE_Y] * (2.0 * uniform(state) - 1.0)
+    z = settings[SOURCE_Z] * (2.0 * uniform(state) - 1.0)
     return energy, source[row, KIND], x, y, z
 
 
@@ -81,7 +82,7 @@ def run_batches(  # type: ignore[no-untyped-def]
         score = scores[batch]
         row = 0
         for history in range(n):
-            level = (history + random(state)) / n
+            level = (history + uniform(state)) / n
             while source[row, CUMULATIVE] < level and row < source.shape[0] - 1:
                 row += 1
             energy, kind, x, y, z = _start(source, row, settings, state)

@@ -7,7 +7,7 @@ from scipy.integrate import quad
 from dosimetry.transport import _columns as col
 from dosimetry.transport import _electron_kernels as kernels
 from dosimetry.transport import elastic
-from dosimetry.transport._random_kernels import isotropic, turned
+from dosimetry.transport._direction_kernels import isotropic, turned
 from dosimetry.transport._shower_kernels import run_batches
 from dosimetry.transport.electron_table import electron_table
 from dosimetry.transport.electrons import collision_stopping_power
