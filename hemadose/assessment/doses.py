@@ -66,6 +66,8 @@ class DoseModel:
         Red-marrow-to-blood ratio, draws.
     factor : mapping of str to ndarray
         Factor with mean one for the uncertainty of S value, mass and calibration, by region.
+    marrow_image : mapping of str to ndarray
+        Draws of ``recovery`` and ``red_marrow_fraction`` of the marrow VOI, where given.
     assumptions : tuple of str
         In words.
     """
@@ -73,13 +75,15 @@ class DoseModel:
     anatomy: Anatomy
     ratio: MarrowBloodRatio
     factor: Mapping[str, FloatArray]
+    marrow_image: Mapping[str, FloatArray]
     assumptions: tuple[str, ...]
 
     def take(self, index: npt.NDArray[np.intp]) -> DoseModel:
         """The same with draws chosen anew."""
         ratio = MarrowBloodRatio(self.ratio.model, self.ratio.value[index], self.ratio.assumptions)
         factor = {region: values[index] for region, values in self.factor.items()}
-        return DoseModel(self.anatomy, ratio, factor, self.assumptions)
+        image = {name: values[index] for name, values in self.marrow_image.items()}
+        return DoseModel(self.anatomy, ratio, factor, image, self.assumptions)
 
 
 def dose_model(study: Study, *, rng: np.random.Generator, n_draws: int) -> DoseModel:
@@ -127,12 +131,36 @@ def dose_model(study: Study, *, rng: np.random.Generator, n_draws: int) -> DoseM
             region: s_value_factor(*names, n_draws=n_draws, rng=rng)
             for region, names in sources.items()
         },
+        marrow_image=_marrow_image(study, rng=rng, n_draws=n_draws),
         assumptions=(
             f"dose factors, one standard deviation: {factors}; ASSUMED to hold for liver, spleen "
             "and tumours as published for kidneys",
             *ratio.assumptions,
+            *_unused_marrow_image(study),
         ),
     )
+
+
+def _marrow_image(study: Study, *, rng: np.random.Generator, n_draws: int) -> dict[str, FloatArray]:
+    """Draws of what a marrow VOI is divided by; empty where the study gives none."""
+    methods = study.methods
+    given = {
+        "recovery": (methods.marrow_recovery, methods.marrow_recovery_sd),
+        "red_marrow_fraction": (methods.red_marrow_fraction, methods.red_marrow_fraction_sd),
+    }
+    return {
+        name: lognormal_factor(value, (sd or 0.0) / value, n_draws=n_draws, rng=rng)
+        for name, (value, sd) in given.items()
+        if value is not None
+    }
+
+
+def _unused_marrow_image(study: Study) -> tuple[str, ...]:
+    methods = study.methods
+    given = methods.marrow_recovery is not None or methods.red_marrow_fraction is not None
+    if not given or study.marrow_dose_method == "image":
+        return ()
+    return ("marrow_recovery and red_marrow_fraction are not used: marrow doses are blood-based",)
 
 
 def blood_doses(study: Study, kinetics: StudyKinetics, model: DoseModel) -> dict[int, AbsorbedDose]:
@@ -197,7 +225,13 @@ def _other_doses(study: Study, curves: RegionCurves, model: DoseModel) -> dict[s
     }
     doses: dict[str, AbsorbedDose] = {}
     if study.marrow_dose_method == "image":
-        doses["marrow"] = marrow_dose_image_method(curves["marrow"], nuclide, **common)
+        doses["marrow"] = marrow_dose_image_method(
+            curves["marrow"],
+            nuclide,
+            recovery=model.marrow_image.get("recovery", 1.0),
+            red_marrow_fraction=model.marrow_image.get("red_marrow_fraction", 1.0),
+            **common,
+        )
     else:
         doses["marrow"] = marrow_dose_blood_method(
             curves["blood"],

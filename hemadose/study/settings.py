@@ -143,6 +143,27 @@ class Methods(Section):
     rmblr_sd: float | None = Field(
         default=None, ge=0, le=10, description="Standard deviation of rmblr_value. Default: none."
     )
+    marrow_recovery: float | None = Field(
+        default=None,
+        gt=0,
+        le=1.5,
+        description="Recovery coefficient of the marrow VOI, by which the image method divides. "
+        "Default: none (the concentrations of activity.csv are corrected already).",
+    )
+    marrow_recovery_sd: float | None = Field(
+        default=None, ge=0, le=0.5, description="Standard deviation of it. Default: none (0)."
+    )
+    red_marrow_fraction: float | None = Field(
+        default=None,
+        gt=0,
+        le=1,
+        description="Share of the marrow VOI that is red marrow (marrow space times cellularity), "
+        "if all of its activity lies there: the image method divides by it. Default: none "
+        "(concentrations are those of red marrow, ASSUMED).",
+    )
+    red_marrow_fraction_sd: float | None = Field(
+        default=None, ge=0, le=0.5, description="Standard deviation of it. Default: none (0)."
+    )
     blood_density_g_per_ml: float = Field(
         default=1.0,
         ge=1.0,
@@ -183,6 +204,16 @@ class Methods(Section):
         description="Blood counts older than this at the decision are stale (days). Default: 14 "
         "(ASSUMED).",
     )
+
+    @model_validator(mode="after")
+    def _marrow_image(self) -> Self:
+        for key in ("marrow_recovery", "red_marrow_fraction"):
+            given = getattr(self, key) is not None
+            if not given and getattr(self, f"{key}_sd") is not None:
+                raise ValueError(f"{key}_sd needs {key}; add it")
+            if given and self.marrow_dose == "blood":
+                raise ValueError(f"{key} is used with marrow_dose image only, got blood")
+        return self
 
     @model_validator(mode="after")
     def _ratio(self) -> Self:

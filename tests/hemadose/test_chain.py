@@ -114,6 +114,37 @@ def test_the_clinics_doses_replace_the_computed_ones(tmp_path):
     assert any("other method" in note for note in clinic.doses.assumptions)
 
 
+IMAGED = """cycle,time_h,region,value,unit
+1,4,marrow,0.045,MBq/mL
+1,24,marrow,0.034,MBq/mL
+1,72,marrow,0.017,MBq/mL
+1,168,marrow,0.0044,MBq/mL
+"""
+
+
+def test_a_marrow_volume_is_corrected_for_recovery_and_fat(tmp_path):
+    settings = PATIENT + (
+        "therapy: {nuclide: Lu-177, agent: DOTATATE, label: none}\n"
+        "cycles: [{number: 1, start: 2026-01-12, activity_mbq: 7000}]\n"
+    )
+    keys = "{marrow_recovery: 0.8, marrow_recovery_sd: 0.08, red_marrow_fraction: 0.5}"
+    self_gy, notes = {}, {}
+    for name, methods in (("plain", "{}"), ("corrected", keys)):
+        (tmp_path / name).mkdir()
+        text = f"{settings}methods: {methods}\n"
+        doses = plan(study(tmp_path / name, text, activity=IMAGED), n_draws=2000).assessment.doses
+        self_gy[name] = doses.doses[1]["marrow"].by_origin()["self"]
+        notes[name] = " ".join(doses.assumptions)
+    ratio = self_gy["corrected"].mean() / self_gy["plain"].mean()
+    assert ratio == pytest.approx(1.01 / (0.8 * 0.5), rel=0.02)  # 1.01: mean of one over recovery
+    spread = [np.log(dose).std() ** 2 for dose in (self_gy["corrected"], self_gy["plain"])]
+    assert spread[0] - spread[1] == pytest.approx(0.1**2, rel=0.35)
+    assert "recovery coefficient 0.8" in notes["corrected"]
+    assert "recovery coefficient 0.8" not in notes["plain"]
+    blood = plan(study(tmp_path, f"{settings}methods: {keys}\n"), n_draws=200)
+    assert any("are not used" in note for note in blood.assessment.doses.assumptions)
+
+
 def test_few_samples_never_take_a_phase_away_and_a_misfit_is_said(tmp_path):
     """Six blood samples of a bi-exponential: AICc alone would prefer one phase."""
     settings = (

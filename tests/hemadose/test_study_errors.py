@@ -234,6 +234,12 @@ CASES: dict[str, tuple[Break, str, int | None, str | None, tuple[str, ...]]] = {
     "measured ratio without value": (
         add("  rmblr: measured\n"), Y, 28, "methods", ("rmblr_value", "rmblr_sd"),
     ),
+    "spread of a recovery that is not given": (
+        add("  marrow_recovery_sd: 0.1\n"), Y, 28, "methods", ("marrow_recovery_sd needs",),
+    ),
+    "recovery in percent": (
+        add("  marrow_recovery: 80\n"), Y, 30, "methods.marrow_recovery", ("to 1.5",),
+    ),
     "sgouros without haematocrit": (
         also(add("  rmblr: sgouros\n"), swap(Y, "  haematocrit: 0.38\n", "")),
         Y, 29, "methods.rmblr", ("haematocrit",),
