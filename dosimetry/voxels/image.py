@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +33,7 @@ class VoxelImage:
         If the values are not three-dimensional, or the affine is singular or sheared.
     """
 
-    values: npt.NDArray[np.generic]
+    values: npt.NDArray[Any]
     affine: FloatArray
     unit: str
 
@@ -71,7 +72,7 @@ class VoxelImage:
         """Volume of a voxel (mL)."""
         return float(np.prod(self.voxel_mm)) / 1000
 
-    def with_values(self, values: npt.NDArray[np.generic], unit: str) -> VoxelImage:
+    def with_values(self, values: npt.NDArray[Any], unit: str) -> VoxelImage:
         """Other values on the same grid."""
         if np.shape(values) != self.shape:
             raise DosimetryError(f"values of shape {np.shape(values)} on a grid of {self.shape}")
