@@ -31,6 +31,8 @@ def bad_input_exits_with_2() -> Iterator[None]:
 
     try:
         yield
+    except BrokenPipeError:  # the reader of stdout left, as head does: no bad input
+        raise
     except (HemadoseError, OSError) as error:
         typer.echo(f"hemadose: {error}", err=True)
         raise typer.Exit(2) from None

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from dosimetry.errors import DosimetryError
 from hemadose.errors import HemadoseError
 from hemadose.voxel_inputs import VoxelInputs, VoxelOptions, read_inputs
-from hemadose.voxel_tables import marrow_table, region_table
+from hemadose.voxel_tables import marrow_table, region_table, voxel_notes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -140,6 +140,7 @@ def _voxel_dose(
 ) -> VoxelResult:
     from dosimetry.chains import decay_chain
     from dosimetry.voxels import dose_map
+    from dosimetry.voxels.density import LEAST_DENSITY_G_PER_ML
 
     _require_legal(wanted, len(paths))
     progress("reading")
@@ -160,16 +161,23 @@ def _voxel_dose(
     assumptions = [*chain.assumptions, *kernel.assumptions, *marrow_assumptions]
     assumptions.append(
         f"radiation is followed to {wanted.kernel_mm:g} mm from a voxel (--kernel-mm): "
-        f"{100 * left_out:.0f} % of the energy emitted in endless tissue goes further"
+        f"{100 * left_out:.0f} % of the energy emitted in endless tissue goes further or leaves "
+        "the image; nothing comes from beyond its edges"
     )
     if inputs.density is None:
         assumptions.append(
             f"ASSUMED: uniform soft tissue of {kernel.density_g_per_ml:g} g/mL (no --ct, --density)"
         )
+    else:
+        assumptions.append(
+            "ASSUMED: each voxel absorbs the energy it would in soft tissue throughout, by its "
+            f"own mass; voxels below {LEAST_DENSITY_G_PER_ML:g} g/mL count as air and hold no dose"
+        )
     if chain.alpha_energy_mev > 0:
         assumptions.append("doses of alpha particles, electrons and photons are summed without RBE")
     assumptions += tia.assumptions if tia is not None else ()
     notes = (*inputs.notes, *(tia.notes if tia is not None else ()))
+    notes += voxel_notes(tia, histograms, wanted)
     assumptions += [note for note in notes if "ASSUMED" in note]
     return VoxelResult(
         reading.nuclide,
@@ -194,6 +202,8 @@ def _require_legal(wanted: DoseOptions, n_images: int) -> None:
         raise HemadoseError(f"--kernel-mm: got {wanted.kernel_mm:g}, legal is a number above 0")
     if not all(0 < dose < np.inf for dose in wanted.above_gy):
         raise HemadoseError("--above: legal are doses above 0 Gy, as 2,10")
+    if wanted.geud_a is not None and (wanted.geud_a == 0 or not np.isfinite(wanted.geud_a)):
+        raise HemadoseError(f"--geud: got {wanted.geud_a:g}, legal is a finite number but 0")
     if wanted.marrow_fractions and (
         len(wanted.marrow_fractions) != 3 or not all(0 < f <= 1 for f in wanted.marrow_fractions)
     ):

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from hemadose.voxel_inputs import VoxelInputs
 
 _VERTEBRA = "vertebra"
+_NOT_FREE = (2, 3, 4)  # codes of `TIA_STATUS`: rate at a bound, or not fitted
+_WORTH_A_NOTE = 0.01  # of the time-integrated activity
 
 
 def region_table(
@@ -75,6 +77,25 @@ def region_table(
             row["geud_gy"] = histogram.geud_gy(wanted.geud_a) if positive else np.nan
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def voxel_notes(
+    tia: TiaMap | None, histograms: Sequence[DoseVolumeHistogram], wanted: DoseOptions
+) -> tuple[str, ...]:
+    """What the tables do not show: activity whose rate was not fitted, and gEUD left empty."""
+    notes = []
+    if tia is not None:
+        status = tia.to_frame()
+        share = status["tia_mbq_h"] / np.abs(status["tia_mbq_h"]).sum()
+        notes += [
+            f"{100 * part:.0f} % of the time-integrated activity is in voxels with: {words}"
+            for code, words, part in zip(status["code"], status["status"], share, strict=True)
+            if code in _NOT_FREE and abs(part) >= _WORTH_A_NOTE
+        ]
+    negative = [h.region for h in histograms if h.min_gy < 0]
+    if wanted.geud_a is not None and negative:
+        notes.append(f"no gEUD of {', '.join(negative)}: some doses there are negative")
+    return tuple(notes)
 
 
 def marrow_table(

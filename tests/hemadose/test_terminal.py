@@ -5,6 +5,7 @@ import sys
 import time
 
 import pytest
+import typer
 
 from hemadose import terminal
 
@@ -31,3 +32,11 @@ def test_the_bar_is_for_those_who_wait_at_a_terminal(monkeypatch, is_terminal, p
         time.sleep(0.3 if shown else 0.0)
         advance("dose")
     assert ("dose" in screen.getvalue()) == shown
+
+
+def test_a_reader_that_leaves_is_no_bad_input(capsys):
+    with pytest.raises(BrokenPipeError), terminal.bad_input_exits_with_2():
+        raise BrokenPipeError(32, "Broken pipe")
+    with pytest.raises(typer.Exit), terminal.bad_input_exits_with_2():
+        raise FileNotFoundError(2, "No such file", "x")
+    assert capsys.readouterr().err.count("hemadose:") == 1

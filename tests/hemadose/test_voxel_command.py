@@ -169,10 +169,11 @@ def test_density_scales_the_dose_and_gives_masses(phantom, folder, tmp_path):
         run(*common, "--density", folder / "density.nii.gz", "--out", tmp_path / "b").stdout
     )["regions"][0]
     assert scaled["mass_g"] == pytest.approx(1.3 * scaled["volume_ml"], rel=1e-6)
-    # the histogram interpolates between voxels, so means follow the density near the edge less
-    assert plain["mean_gy"] / 1.3 * 1.04 < scaled["mean_gy"] < plain["mean_gy"]
+    assert scaled["mean_gy"] == pytest.approx(plain["mean_gy"] * 1.04 / 1.3, rel=1e-5)
     ct = json.loads(run(*common, "--ct", folder / "ct.nii.gz", "--out", tmp_path / "c").stdout)
     assert any("Schneider 2000" in words for words in ct["assumptions"])
+    assert any("below 0.1 g/mL count as air" in words for words in ct["assumptions"])
+    assert not any("uniform soft tissue of" in words for words in ct["assumptions"])
     assert ct["regions"][0]["mass_g"] == pytest.approx(1.1644 * plain["volume_ml"], rel=1e-3)
     words = refused(*common, "--density", folder / "ct.nii.gz", "--out", tmp_path / "d")
     assert "holds values in 'HU', expected are g/mL" in words
@@ -180,6 +181,34 @@ def test_density_scales_the_dose_and_gives_masses(phantom, folder, tmp_path):
     assert "holds values in 'g/mL', expected are HU" in words
     words = refused(*common, "--ct", folder / "ct.nii.gz", "--density", "x", "--out", "y")
     assert "give one of them" in words
+
+
+def test_rates_at_a_bound_and_a_geud_that_is_left_out_are_told(tmp_path):
+    grid = np.diag([10.0, 10.0, 10.0, 1.0])
+    rises = np.full((4, 4, 4), 1.0)
+    noise = np.where(np.arange(4) == 0, -0.3, 1.0) * np.ones((4, 4, 4))
+    for name, values in (("a", rises), ("b", 2 * rises), ("c", 0.5 * noise), ("d", 0.4 * noise)):
+        write_nifti(VoxelImage(values, grid, "MBq/mL"), tmp_path / f"{name}.nii.gz")
+    write_nifti(VoxelImage(np.ones((4, 4, 4), np.int16), grid, "label"), tmp_path / "all.nii.gz")
+
+    def document(*names):
+        return json.loads(
+            run(
+                *(tmp_path / f"{name}.nii.gz" for name in names), "--times", "24,48", "--nuclide",
+                "Lu-177", "--masks", tmp_path / "all.nii.gz", "--geud", 2, "--json", "--out",
+                tmp_path / "".join(names),
+            ).stdout
+        )  # fmt: skip
+
+    rising, noisy = document("a", "b"), document("c", "d")
+    told = "100 % of the time-integrated activity is in voxels with: slowest rate allowed"
+    assert any(note.startswith(told) for note in rising["notes"])
+    assert rising["regions"][0]["geud_gy"] > 0
+    assert not any("gEUD" in note for note in rising["notes"])
+    assert noisy["regions"][0]["geud_gy"] is None
+    assert "no gEUD of label_1: some doses there are negative" in noisy["notes"]
+    assert any("not fitted (no positive amplitude)" in note for note in noisy["notes"])
+    assert not any("slowest rate" in note for note in noisy["notes"])
 
 
 def test_a_small_region_within_a_large_one_keeps_its_own_curve(phantom, folder, tmp_path):
@@ -199,7 +228,7 @@ def test_a_small_region_within_a_large_one_keeps_its_own_curve(phantom, folder, 
     truth = np.asarray(phantom.tia.values)[labels == 5].sum() * phantom.tia.voxel_ml
     assert tia["tumour"] == pytest.approx(truth, rel=1e-3)
     assert any("lies in smaller regions" in note for note in document["notes"])
-    assert any("goes further" in words for words in document["assumptions"])
+    assert any("goes further or leaves" in words for words in document["assumptions"])
 
 
 def test_marrow_from_the_vertebrae(phantom, folder, tmp_path):
@@ -315,6 +344,7 @@ BAD = {
     "method": (["--method", "magic"], "legal are mono, trapezoid, shared"),
     "half-life": (["--half-life", "50"], "is for one image"),
     "kernel": (["--kernel-mm", "0"], "--kernel-mm"),
+    "geud": (["--geud", "0"], "--geud: got 0, legal is a finite number but 0"),
     "above": (["--above", "-2"], "legal are doses above 0"),
     "format": (["--format", "nrrd"], "legal are nifti, rtdose, csv"),
     "no format": (["--format", ","], "legal are nifti, rtdose, csv"),
