@@ -31,25 +31,6 @@ def sphere_assumptions(source: RadiationSource) -> tuple[str, ...]:
     )
 
 
-def absorbed_fraction_geometry(distance: npt.ArrayLike, radius: npt.ArrayLike) -> FloatArray:
-    r"""Geometric factor of a sphere, :math:`U(x) = 1 - 3x/4R + x^3/16R^3`, zero past 2R.
-
-    The chance that a point `distance` away from a random point of the sphere, in a random
-    direction, still lies in the sphere.
-
-    Parameters
-    ----------
-    distance, radius : array_like, broadcast
-        Same unit of length.
-
-    References
-    ----------
-    Goddu SM, Howell RW, Rao DV. J Nucl Med 1994;35:303-316.
-    """
-    ratio = np.clip(np.asarray(distance) / np.asarray(radius), 0, 2)
-    return np.asarray(1 - 0.75 * ratio + ratio**3 / 16)
-
-
 def absorbed_in_sphere(kernel: PointKernel, radius_cm: npt.ArrayLike) -> FloatArray:
     r"""Energy absorbed in a sphere of water with activity spread evenly in it (MeV per decay).
 
@@ -66,8 +47,13 @@ def absorbed_in_sphere(kernel: PointKernel, radius_cm: npt.ArrayLike) -> FloatAr
 
     Notes
     -----
-    :math:`\int_0^{2R} K(r)\, U(r)\, dr` from the moments of K up to 2R, with U of
-    `absorbed_fraction_geometry` and the energy of a shell spread evenly over its width.
+    :math:`\int_0^{2R} K(r)\, U(r)\, dr` with :math:`U = 1 - 3r/4R + r^3/16R^3`, the chance that a
+    displacement by r from a random point of the sphere ends in it; from the moments of K up to 2R,
+    the energy of a shell spread evenly over its width.
+
+    References
+    ----------
+    Goddu SM, Howell RW, Rao DV. J Nucl Med 1994;35:303-316.
     """
     radius = np.asarray(radius_cm, dtype=np.float64)
     edges, density = kernel.edges_cm, kernel.absorbed_mev / np.diff(kernel.edges_cm)
@@ -108,7 +94,7 @@ def sphere_s_value(
     Notes
     -----
     :math:`S = \int K(r)\, U(r)\, dr / m` with the point kernels K of `nuclide_kernel` and the
-    geometric factor U of `absorbed_fraction_geometry`. `sphere_assumptions` says what is taken
+    geometric factor U of `absorbed_in_sphere`. `sphere_assumptions` says what is taken
     for granted.
 
     Raises

@@ -63,7 +63,7 @@ def sphere_recovery(diameter_mm: npt.ArrayLike, fwhm_mm: npt.ArrayLike) -> Float
     With :math:`a = \sqrt 2 R/\sigma`,
     :math:`RC = \mathrm{erf}\,a - (3 - e^{-a^2})/(a\sqrt\pi) + 2 (1 - e^{-a^2})/(a^3\sqrt\pi)`: the
     chance that two points of a sphere lie a normal displacement apart (the factor
-    :math:`1 - 3x/4R + x^3/16R^3` of `absorbed_fraction_geometry`, averaged over the Maxwell
+    :math:`1 - 3x/4R + x^3/16R^3` of `absorbed_in_sphere`, averaged over the Maxwell
     distribution of x). Small spheres: :math:`a^3/(6\sqrt\pi)`.
 
     Raises

@@ -50,8 +50,7 @@ def collision_stopping_power(energy_mev: npt.ArrayLike) -> FloatArray:
     r"""Collision stopping power of liquid water for electrons (MeV cm2/g).
 
     The Bethe formula for electrons with the density effect of Sternheimer and I = 75 eV. Below
-    10 keV it lacks shell corrections: ICRU 37 does not tabulate there, and it is some 10 % high at
-    1 keV.
+    10 keV, where ICRU 37 does not tabulate, it lacks shell corrections and was not checked.
 
     Parameters
     ----------

@@ -98,23 +98,12 @@ def test_published_voxels_of_yttrium():
     )
     for place, wanted in voxel_rows("Y-90").items():
         if max(place) > 2:
-            continue  # beyond the range of the electrons, see the next test
+            continue  # beyond the range of the electrons: too few histories reach it here
         index = tuple(2 + p for p in place)
         found = kernel.gy_per_mbq_h[index] / MGY_PER_MBQ_S
         error = kernel.standard_error[index] / MGY_PER_MBQ_S
         tolerance = 0.01 if sum(place) < 2 else 0.06  # their code and their beta spectrum
         assert found == pytest.approx(wanted, rel=tolerance, abs=4 * error), place
-
-
-def test_the_published_voxel_that_only_bremsstrahlung_of_yttrium_reaches():
-    """Two printed digits, another photon spectrum: 4 million histories give 12 (6) % more."""
-    kernel = voxel_kernel_monte_carlo(
-        "Y-90", voxel_mm=4.8, half_width=3, density_g_per_ml=1.04, n_histories=1_000_000
-    )
-    wanted = voxel_rows("Y-90")[3, 0, 0] * MGY_PER_MBQ_S
-    ratio, error = (x[6, 3, 3] / wanted for x in (kernel.gy_per_mbq_h, kernel.standard_error))
-    assert error < 0.2
-    assert ratio == pytest.approx(1, abs=0.15 + 3 * error)
 
 
 def test_published_voxels_of_lutetium():
