@@ -1,4 +1,4 @@
-"""Blood counts and foci of many parameter sets."""
+"""Blood counts of many parameter sets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scipy.integrate import solve_ivp
 
 from benchmarks.timing import announce, process_seconds, row
 from kinetics.curves import SumOfExponentials
-from radiobio import CountParameters, foci_per_cell, simulate_counts
+from radiobio import CountParameters, simulate_counts
 
 N_BY_LOOP = 20  # sets where the rival takes one at a time
 
@@ -48,34 +48,4 @@ def count_rows() -> None:
         process_seconds(ours) / n,
         {"scipy LSODA": process_seconds(by_solver, warm=True) / N_BY_LOOP},
         "within 1e-3",
-    )
-
-
-def foci_rows() -> None:
-    """Foci per cell at eight times: 2,000 draws."""
-    rng = np.random.default_rng(4)
-    n, time_h = 2000, np.array([0.5, 1, 2, 4, 24, 48, 72, 96.0])
-    rate = SumOfExponentials(0.01 * rng.lognormal(0, 0.3, (n, 3)), rng.lognormal(-2, 1, (n, 3)))
-
-    def ours() -> np.ndarray:
-        return foci_per_cell(rate, time_h, induction_per_gy=14.7, repair_rate_per_h=0.25)
-
-    def by_solver() -> np.ndarray:
-        return np.array(
-            [
-                solve_ivp(
-                    lambda t, y, i=i: 14.7 * rate[i](t) - 0.25 * y, (0, 96), [0.0],
-                    t_eval=time_h, rtol=1e-8, atol=1e-10, method="LSODA",
-                ).y[0]
-                for i in range(N_BY_LOOP)
-            ]
-        )  # fmt: skip
-
-    announce("foci: scipy LSODA")
-    np.testing.assert_allclose(ours()[:N_BY_LOOP], by_solver(), rtol=1e-4, atol=1e-9)
-    row(
-        "foci per cell at 8 times, one draw",
-        process_seconds(ours) / n,
-        {"scipy LSODA": process_seconds(by_solver, warm=True) / N_BY_LOOP},
-        "within 1e-4",
     )

@@ -22,11 +22,12 @@ TASKS = {
     "patients": ("curve_fits", "cohort_rows"),
     "bi-exponential": ("curve_fits", "bi_exponential_rows"),
     "counts": ("radiobiology", "count_rows"),
-    "foci": ("radiobiology", "foci_rows"),
+    "foci": ("foci_curves", "foci_curve_rows"),
     "cohort-doses": ("cohort_doses", "cohort_dose_rows"),
     "convolution": ("voxels", "convolution_rows"),
     "voxel-kernel": ("voxels", "kernel_rows"),
     "bayes": ("bayes", "bayes_rows"),
+    "foci-bayes": ("foci_bayes", "foci_bayes_rows"),
     "cores": ("all_cores", "all_cores_rows"),
     "start": ("start", "start_rows"),
 }

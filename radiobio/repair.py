@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kinetics import SumOfExponentials
 from kinetics.curves import FloatArray
 from radiobio.errors import RadiobioError
 
@@ -50,8 +49,3 @@ def repair_components(
             f"fraction must sum to 1 over its last axis (one per repair rate), got {total.max():g}"
         )
     return rate, share
-
-
-def with_component_axis(dose_rate: SumOfExponentials) -> SumOfExponentials:
-    """Give a curve of leading shape (...) the leading shape (..., 1)."""
-    return dose_rate[..., None, :]

@@ -13,7 +13,7 @@ PACKAGES = [
     "kinetics.population", "kinetics.estimation", "kinetics.diagnostics", "kinetics.individual",
     "kinetics.inference", "dosimetry", "dosimetry.s_values", "dosimetry.s_values.readers",
     "dosimetry.recovery", "dosimetry.uncertainty", "dosimetry.transport", "dosimetry.voxels",
-    "dosimetry.imaging", "radiobio", "foci", "hemadose",
+    "dosimetry.imaging", "radiobio", "radiobio.survival", "radiobio.tracks", "foci", "hemadose",
 ]  # fmt: skip
 UNITS = (
     "h", "d", "day", "days", "per_h", "mbq", "gbq", "mbq_per_ml", "mbq_h", "gy", "gy_per_h",

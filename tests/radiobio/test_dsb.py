@@ -41,16 +41,34 @@ def test_single_pool_equals_ode(rate):
     np.testing.assert_allclose(foci, ode.y[0], rtol=1e-6)
 
 
-def test_late_foci_follow_the_dose_rate():
-    slow = LN2 / 30
-    expected = 14.7 * 0.002 * np.exp(-slow * 300) / (0.5 - slow)
-    foci = foci_per_cell(BLOOD, 300.0, induction_per_gy=14.7, repair_rate_per_h=0.5)
-    np.testing.assert_allclose(foci, expected, rtol=1e-9)
+@given(st.floats(0.05, 3.0), st.floats(0.005, 0.04), st.floats(0.1, 1.0), st.floats(0.0, 0.02))
+def test_foci_follow_the_dose_early_and_the_dose_rate_late(repair, slow, fast, early_h):
+    """c D at first, c (dD/dt) / (k - lambda) at last, for any patient with lambda < k."""
+    curve = SumOfExponentials([0.01, 0.002], [slow + fast, slow])
+    args = {"induction_per_gy": 14.7, "repair_rate_per_h": repair}
+    early = foci_per_cell(curve, early_h, **args)
+    dose = 14.7 * curve.cumulative(early_h)
+    assert dose * (1 - repair * early_h) <= early * (1 + 1e-12)
+    assert early <= dose * (1 + 1e-12)
+    # foci over dose rate approach their limit, by the slower of the other two exponentials
+    late_h = 30 / min(fast, repair - slow)
+    late = foci_per_cell(curve, late_h, **args)
+    np.testing.assert_allclose(late, 14.7 * curve(late_h) / (repair - slow), rtol=1e-6)
 
 
-def test_early_foci_follow_the_dose():
-    foci = foci_per_cell(BLOOD, 0.01, induction_per_gy=14.7, repair_rate_per_h=0.5)
-    np.testing.assert_allclose(foci, 14.7 * BLOOD.cumulative(0.01), rtol=5e-3)
+def test_early_samples_order_patients_by_dose_and_late_ones_by_dose_rate():
+    # two patients of equal dose rate at 48 h, of which one got three times the dose until 1 h
+    slow = SumOfExponentials([0.004, 0.002], [0.5, 0.02])
+    fast = SumOfExponentials([0.024, 0.002], [2.0, 0.02])
+    args = {"induction_per_gy": 14.7, "repair_rate_per_h": 0.25}
+    at = np.array([0.1, 48.0])
+    ratio = foci_per_cell(fast, at, **args) / foci_per_cell(slow, at, **args)
+    dose = fast.cumulative(at) / slow.cumulative(at)
+    dose_rate = fast(at) / slow(at)
+    np.testing.assert_allclose(ratio[0], dose[0], rtol=1e-3)
+    np.testing.assert_allclose(ratio[1], dose_rate[1], rtol=1e-3)
+    assert dose[0] > 3
+    assert dose[1] > 1.03
 
 
 @given(st.floats(1e-6, 1e6), st.floats(0, 5), st.floats(0, 300))
