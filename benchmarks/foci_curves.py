@@ -9,9 +9,9 @@ from scipy.integrate import solve_ivp
 
 from benchmarks.timing import announce, process_seconds, row
 from kinetics import SumOfExponentials
-from radiobio.cohort_foci import cohort_foci
-from radiobio.dsb import foci_per_cell
-from radiobio.saturable_repair import saturable_foci_per_cell
+from radiobio.damage.cohort_foci import cohort_foci
+from radiobio.damage.dsb import foci_per_cell
+from radiobio.damage.saturable_repair import saturable_foci_per_cell
 
 N_PATIENTS, N_DRAWS = 10_000, 1000
 N_BY_NUMPY, N_BY_LOOP, N_SATURABLE = 20, 20, 2000  # patients, curves, curves

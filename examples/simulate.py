@@ -37,7 +37,7 @@ from dosimetry import (
     s_value_factor,
     tumour_dose,
 )
-from foci import LinearCalibration, RepairDraws, RepairModel, draw_repair, predict_foci
+from foci import RepairDraws, RepairModel, calibration_line, draw_repair, predict_foci
 from hemadose.study import Study, read_study
 from kinetics import (
     PUBLISHED_AGENTS,
@@ -220,7 +220,7 @@ def foci_rows(
     """Simulate foci of cycle 1, Poisson from cell to cell."""
     line = study.methods.foci_calibration
     assert line is not None
-    calibration = LinearCalibration(
+    calibration = calibration_line(
         line.slope_per_gy, line.slope_sd, irradiation_h=line.irradiation_h, source=line.source
     )
     repair = draw_repair(RepairModel(calibration), 1, rng)

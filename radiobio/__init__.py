@@ -3,27 +3,44 @@
 The Monte Carlo of particle tracks in cell nuclei is `radiobio.tracks`, imported by its own name.
 """
 
-from radiobio.alpha_tracks import (
+from radiobio.count_fit import (
+    CountPosterior,
+    fit_counts,
+)
+from radiobio.damage import (
     BETA_SHARE_RA223,
+    CohortFoci,
+    DrawsByDose,
+    alpha_track_repair_rate,
     alpha_tracks_per_cell,
     alpha_tracks_per_gy,
-    specific_energy_per_track_gy,
-    track_components,
-)
-from radiobio.circulation import blood_exchange_per_h, foci_in_pools, irradiated_share
-from radiobio.cohort_foci import CohortFoci, cohort_foci
-from radiobio.count_fit import CountPosterior, fit_counts
-from radiobio.dsb import (
+    blood_exchange_per_h,
+    cohort_foci,
     foci_after_irradiation,
+    foci_in_pools,
     foci_per_cell,
     induction_from_apparent_slope,
+    irradiated_share,
+    persisting_share,
+    saturable_foci_per_cell,
+    saturable_repair_left,
+    specific_energy_per_track_gy,
+    track_components,
     visible_clusters_per_cell,
 )
-from radiobio.errors import RadiobioError
-from radiobio.hematopoiesis import CountCourse, CountParameters, reaches_grade, simulate_counts
-from radiobio.lineage_priors import LineagePrior, lineage_prior
-from radiobio.published_repair import DrawsByDose, alpha_track_repair_rate, persisting_share
-from radiobio.saturable_repair import saturable_foci_per_cell, saturable_repair_left
+from radiobio.errors import (
+    RadiobioError,
+)
+from radiobio.hematopoiesis import (
+    CountCourse,
+    CountParameters,
+    reaches_grade,
+    simulate_counts,
+)
+from radiobio.lineage_priors import (
+    LineagePrior,
+    lineage_prior,
+)
 from radiobio.survival import (
     bed_gy,
     eqd2_gy,
@@ -39,7 +56,11 @@ from radiobio.survival import (
     repopulation_gy,
     tumour_control_probability,
 )
-from radiobio.toxicity import GRADE3_LIMIT, ctcae_grade, ctcae_limits
+from radiobio.toxicity import (
+    GRADE3_LIMIT,
+    ctcae_grade,
+    ctcae_limits,
+)
 
 __all__ = [
     "BETA_SHARE_RA223",

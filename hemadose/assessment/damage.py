@@ -10,15 +10,16 @@ import numpy.typing as npt
 
 from dosimetry import AbsorbedDose
 from foci import (
+    CalibrationCurve,
     DoseAgreement,
     FociDoseEstimate,
     FociSample,
     FociUpdate,
-    LinearCalibration,
     RepairDraws,
     RepairModel,
     agreement,
     blood_dose_from_foci,
+    calibration_line,
     dispersion_test,
     draw_repair,
     eberlein_2015,
@@ -39,7 +40,7 @@ class StudyFoci:
     ----------
     samples : mapping of int to tuple of FociSample
         By cycle.
-    calibration : LinearCalibration
+    calibration : CalibrationCurve
         Line of the laboratory.
     dispersion : float
         Variance over mean of the counts.
@@ -66,7 +67,7 @@ class StudyFoci:
     """
 
     samples: Mapping[int, tuple[FociSample, ...]]
-    calibration: LinearCalibration
+    calibration: CalibrationCurve
     dispersion: float
     alone: Mapping[int, FociDoseEstimate]
     physical_gy: Mapping[int, npt.NDArray[np.float64]]
@@ -174,7 +175,7 @@ def _exact(row: FociRow) -> tuple[int, ...] | None:
     return row.distribution if total == row.foci else None
 
 
-def _calibration(study: Study) -> tuple[LinearCalibration, tuple[str, ...]]:
+def _calibration(study: Study) -> tuple[CalibrationCurve, tuple[str, ...]]:
     """The laboratory's own line, or the published one with a warning."""
     own = study.methods.foci_calibration
     if own is None:
@@ -182,7 +183,7 @@ def _calibration(study: Study) -> tuple[LinearCalibration, tuple[str, ...]]:
             "ASSUMED: the published calibration of another laboratory (Eberlein 2015, 14.7 foci "
             "per cell and Gy) applies here; laboratories differ by an order of magnitude",
         )
-    line = LinearCalibration(
+    line = calibration_line(
         slope_per_gy=own.slope_per_gy,
         slope_sd=own.slope_sd,
         irradiation_h=own.irradiation_h,
