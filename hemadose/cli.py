@@ -1,4 +1,4 @@
-"""The command line: plan, check, fit, dose, voxel and demo."""
+"""The command line: plan, check, fit, dose, voxel, foci and demo."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from hemadose.foci_commands.cli import foci_app
 from hemadose.terminal import AsJson, bad_input_exits_with_2, print_json, progress_bar
 from hemadose.voxel_cli import voxel
 
@@ -32,7 +33,7 @@ StudyFolder = Annotated[
 ]
 OutFolder = Annotated[
     Path | None,
-    typer.Option("--out", metavar="DIR", help="Where results go.  [default: STUDY_DIR/result]"),
+    typer.Option("--out", metavar="DIR", help="Where results go. Default: STUDY_DIR/result."),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Seed of the random numbers.")]
 
@@ -83,7 +84,7 @@ def fit(
         list[str] | None,
         typer.Option(
             "--form",
-            help="Candidate form; may be repeated.  [default: mono, bi, tri, uptake, f3a]",
+            help="Candidate form; may be repeated. Default: mono, bi, tri, uptake, f3a.",
         ),
     ] = None,
     cv: Annotated[
@@ -96,7 +97,7 @@ def fit(
     ] = None,
     out: Annotated[
         Path | None,
-        typer.Option("--out", metavar="DIR", help="Where results go.  [default: fit, beside it]"),
+        typer.Option("--out", metavar="DIR", help="Where results go. Default: fit, beside it."),
     ] = None,
 ) -> None:
     """Fit curves to the samples of a table: time-integrated activity, model average and gates.
@@ -125,7 +126,7 @@ def dose(
     out: OutFolder = None,
     as_json: AsJson = False,
     cycle: Annotated[
-        int | None, typer.Option("--cycle", help="Only this cycle.  [default: all and the next]")
+        int | None, typer.Option("--cycle", help="Only this cycle. Default: all and the next.")
     ] = None,
     seed: Seed = 1,
 ) -> None:
@@ -158,6 +159,7 @@ def dose(
 
 
 app.command()(voxel)
+app.add_typer(foci_app, name="foci")
 
 
 @app.command()

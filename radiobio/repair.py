@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinetics.curves import FloatArray
+from radiobio.checks import not_negative
 from radiobio.errors import RadiobioError
 
 
@@ -32,17 +33,14 @@ def repair_components(
     RadiobioError
         If a rate or fraction is negative or not finite, or the fractions do not sum to one.
     """
-    rate = np.atleast_1d(np.asarray(repair_rate_per_h, dtype=np.float64))
-    share = np.atleast_1d(np.asarray(fraction, dtype=np.float64))
+    rate = np.atleast_1d(not_negative(repair_rate_per_h, "repair_rate_per_h"))
+    share = np.atleast_1d(not_negative(fraction, "fraction"))
     try:
         rate, share = np.broadcast_arrays(rate, share)
     except ValueError:
         raise RadiobioError(
             f"repair_rate_per_h {rate.shape} and fraction {share.shape} do not broadcast"
         ) from None
-    for name, values in (("repair_rate_per_h", rate), ("fraction", share)):
-        if not (np.isfinite(values).all() and (values >= 0).all()):
-            raise RadiobioError(f"{name} must be finite and zero or positive")
     total = share.sum(-1)
     if not np.allclose(total, 1.0, rtol=0, atol=1e-9):
         raise RadiobioError(

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from foci.checks import numbers
+from foci.counting.counts import log_likelihood
 from foci.errors import FociError
 from kinetics.curves import FloatArray
 
@@ -23,7 +25,7 @@ def cell_dispersion(
         raise FociError(f"{len(distributions)} distributions were given for {len(n)} samples")
     chi_square = weight = 0.0
     for row, distribution in enumerate(distributions):
-        seen = np.asarray(distribution, dtype=np.float64)
+        seen = numbers(distribution, f"distribution {row + 1}")
         number = np.arange(len(seen))
         if seen.sum() != n[row] or number @ seen != x[row]:
             raise FociError(
@@ -53,9 +55,7 @@ def poisson_deviance(expected: FloatArray, x: FloatArray) -> float:
 
 def poisson_log_likelihood(expected: FloatArray, x: FloatArray) -> float:
     """Poisson log-likelihood of the totals."""
-    from scipy.special import gammaln, xlogy
-
-    return float((xlogy(x, expected) - expected - gammaln(x + 1)).sum())
+    return float(log_likelihood(x, 1, expected).sum())
 
 
 def upper_tail(chi_square: float, freedom: int) -> float:

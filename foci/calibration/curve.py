@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from foci.checks import number, numbers
 from foci.counting.counts import check_dispersion
 from foci.errors import FociError
 from kinetics.curves import FloatArray
@@ -78,15 +79,15 @@ class CalibrationCurve:
     max_dose_gy: float | None = None
 
     def __post_init__(self) -> None:
-        values = np.asarray(self.coefficients, dtype=np.float64)
-        covariance = np.asarray(self.covariance, dtype=np.float64)
+        values = numbers(self.coefficients, "coefficients")
+        covariance = numbers(self.covariance, "covariance")
         object.__setattr__(self, "coefficients", values)
         object.__setattr__(self, "covariance", covariance)
         _check_coefficients(values)
         _check_covariance(values, covariance)
         for name in ("irradiation_h", "repair_h"):
             value = getattr(self, name)
-            if not (np.isfinite(value) and value >= 0):
+            if not 0 <= number(value, name) < np.inf:
                 raise FociError(f"{name} must be zero or positive, got {value}")
         check_dispersion(self.dispersion)
         if self.max_dose_gy is not None and not self.max_dose_gy > 0:
@@ -214,9 +215,10 @@ def calibration_line(
     >>> line.is_linear, line.slope_per_gy, float(line.mean_per_cell(0.1).round(2))
     (True, 14.7, 1.67)
     """
-    if not slope_per_gy > 0:
+    if not number(slope_per_gy, "slope_per_gy") > 0:
         raise FociError(f"slope_per_gy must be positive, got {slope_per_gy}")
-    if min(slope_sd, intercept_per_cell, intercept_sd) < 0:
+    given = numbers([slope_sd, intercept_per_cell, intercept_sd], "standard deviations, intercept")
+    if not (given >= 0).all():
         raise FociError("standard deviations and the intercept must be zero or positive")
     return CalibrationCurve(
         np.array([intercept_per_cell, slope_per_gy]),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 from numpy.polynomial import polynomial
 
 from foci.calibration.curve import CalibrationCurve
@@ -60,6 +61,22 @@ def rising_dose(coefficients: FloatArray, mean_per_cell: float) -> float:
         return above / slope if slope > 0 else 0.0
     root = slope**2 + 4 * quadratic * above
     return float(2 * above / (slope + np.sqrt(root))) if root >= 0 else float("nan")
+
+
+def excess_dose(curve: CalibrationCurve, excess: float) -> float:
+    """Dose (Gy) at which the rising part of a curve is above its intercept by an excess.
+
+    Where the curve never gets so high it is the dose of its top.
+    """
+    dose = rising_dose(curve.coefficients, curve.intercept_per_cell + excess)
+    return dose if np.isfinite(dose) else curve.turning_dose_gy
+
+
+def excess_sd(curve: CalibrationCurve, dose_gy: npt.ArrayLike) -> FloatArray:
+    """Standard deviation of the curve above its intercept at doses (Gy), per cell."""
+    g = curve.gradient(dose_gy)[..., 1:]
+    variance = ((g @ curve.covariance[1:, 1:]) * g).sum(-1)
+    return np.asarray(np.sqrt(np.maximum(variance, 0.0)))
 
 
 def falling_dose(coefficients: FloatArray, mean_per_cell: float) -> float:

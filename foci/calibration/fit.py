@@ -18,6 +18,7 @@ from foci.calibration._goodness import (
 )
 from foci.calibration._maximise import BoolArray, expected_information, maximise
 from foci.calibration.curve import NAMES, CalibrationCurve
+from foci.checks import numbers
 from foci.counting.counts import check_dispersion
 from foci.errors import FociError
 from kinetics.curves import FloatArray
@@ -204,7 +205,10 @@ def checked_counts(
     dose_gy: npt.ArrayLike, cells: npt.ArrayLike, foci: npt.ArrayLike
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
     """Doses, cells and foci as arrays of floats, after the checks."""
-    dose, n, x = (np.asarray(values, dtype=np.float64) for values in (dose_gy, cells, foci))
+    dose, n, x = (
+        numbers(values, name)
+        for values, name in ((dose_gy, "dose_gy"), (cells, "cells"), (foci, "foci"))
+    )
     if dose.ndim != 1 or not dose.shape == n.shape == x.shape:
         raise FociError(f"shapes differ: doses {dose.shape}, cells {n.shape}, foci {x.shape}")
     if not all(np.isfinite(values).all() for values in (dose, n, x)):

@@ -27,6 +27,15 @@ def write_curve(curve: CalibrationCurve, path: Path | str) -> None:
         The curve.
     path : path
         File to write; an existing one is replaced.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from foci.calibration import eberlein_2015
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     write_curve(eberlein_2015(), Path(folder) / "line.json")
+    ...     read_curve(Path(folder) / "line.json").slope_per_gy
+    14.7
     """
     text = json.dumps({"format": FORMAT, **curve.to_dict()}, indent=2, allow_nan=False)
     Path(path).write_text(text + "\n", encoding="utf-8")

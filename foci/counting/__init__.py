@@ -1,15 +1,13 @@
 """Foci counted: samples, slides and readers, their dispersion and their likelihood."""
 
 from foci.counting.counts import (
-    DispersionTest,
     ExcessFoci,
     FociSample,
-    dispersion_test,
     excess_per_cell,
     log_likelihood,
     p_value_against_baseline,
 )
-from foci.counting.dispersion import IndexTest, index_test
+from foci.counting.dispersion import DispersionTest, IndexTest, dispersion_test, index_test
 from foci.counting.distributions import DistributionFit, fit_distribution
 from foci.counting.positive_cells import PositiveCells, positive_cells
 from foci.counting.reader_effect import ReaderEffect, reader_effect

@@ -9,6 +9,8 @@ from foci.counting.counts import Alternative
 from kinetics.curves import FloatArray
 
 IntArray = npt.NDArray[np.int64]
+_REACH = 15
+_AT_ONCE = 2_000_000  # probabilities held in memory
 _TIE = 1 + 1e-7  # outcomes this much more likely count as equally likely
 
 
@@ -89,22 +91,50 @@ def _last_as_unlikely(x1: IntArray, total: IntArray, share: float) -> IntArray:
 def _beta_binomial(
     x1: IntArray, x0: IntArray, share: float, alternative: Alternative, dispersion: float
 ) -> FloatArray:
-    """The same by summation; sizes of the negative binomials from the pooled mean."""
+    """The same by summation; sizes of the negative binomials from the pooled mean.
+
+    Outcomes further from the mean than `_REACH` standard deviations and dispersions are left out.
+    """
+    total = x0 + x1
+    size = np.maximum(total, 1e-12) / (dispersion - 1)
+    sd = np.sqrt(total * share * (1 - share) * (total + size) / (1 + size))
+    reach = np.ceil(_REACH * (sd + dispersion + 1)).astype(np.int64)
+    mean = np.floor(total * share).astype(np.int64)
+    first = np.maximum(mean - reach, 0)
+    width = int((np.minimum(np.maximum(x1, mean) + reach, total) - first).max()) + 1
+    rows = max(1, _AT_ONCE // width)
+    parts = [
+        _summed(x1[at], total[at], size[at], first[at], width, share, alternative)
+        for at in (slice(start, start + rows) for start in range(0, len(x1), rows))
+    ]
+    return np.concatenate(parts)
+
+
+def _summed(
+    x1: IntArray,
+    total: IntArray,
+    size: FloatArray,
+    first: IntArray,
+    width: int,
+    share: float,
+    alternative: Alternative,
+) -> FloatArray:
+    """P values by summation over so many outcomes from the first of each row on."""
     from scipy.special import gammaln
 
-    total = (x0 + x1)[:, None]
-    size = np.maximum(total, 1e-12) / (dispersion - 1)
+    x1, total, first = (values[:, None] for values in (x1, total, first))
+    size = size[:, None]
     a, b = share * size, (1 - share) * size
-    k = np.arange(total.max() + 1)[None, :]
+    k = first + np.arange(width)
     rest = np.maximum(total - k, 0)
     value = (
         gammaln(total + 1) - gammaln(k + 1) - gammaln(rest + 1)
         + gammaln(k + a) + gammaln(rest + b) - gammaln(total + size)
         + gammaln(size) - gammaln(a) - gammaln(b)
     )  # fmt: skip
-    probability = np.where(k <= total, np.exp(value), 0.0)
-    counted = k >= x1[:, None]
+    probability = np.exp(np.where(k <= total, value, -np.inf))
+    counted = k >= x1
     if alternative == "two-sided":
-        seen = np.take_along_axis(probability, x1[:, None], axis=1)
+        seen = np.take_along_axis(probability, x1 - first, axis=1)
         counted = counted | ((probability <= seen * _TIE) & (k < share * total))
     return np.asarray((probability * counted).sum(axis=1))

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from foci.checks import check_whole, number, numbers
 from foci.errors import FociError
 from kinetics.curves import FloatArray
 
@@ -56,9 +57,8 @@ class FociSample:
     open_last_class: bool = False
 
     def __post_init__(self) -> None:
-        if self.cycle < 1:
-            raise FociError(f"cycle must be 1 or more, got {self.cycle}")
-        if not np.isfinite(self.time_h):
+        check_whole(self.cycle, "cycle")
+        if not np.isfinite(number(self.time_h, "time_h")):
             raise FociError(f"time_h must be finite, got {self.time_h}")
         check_counts(self.cells, self.foci)
         if self.distribution is None:
@@ -118,7 +118,7 @@ class FociSample:
 def check_counts(cells: int, foci: int, *, max_foci_per_cell: float | None = None) -> None:
     """Raise unless cells >= 1 and foci >= 0 are whole, finite and within the limit per cell."""
     for name, value in (("cells", cells), ("foci", foci)):
-        if not np.isfinite(value) or value != int(value):
+        if not np.isfinite(number(value, name)) or value % 1:
             raise FociError(f"{name} must be a whole number, got {value}: counts have no fractions")
     if cells < 1 or foci < 0:
         raise FociError(f"a sample needs cells >= 1 and foci >= 0, got {cells} and {foci}")
@@ -131,7 +131,7 @@ def check_counts(cells: int, foci: int, *, max_foci_per_cell: float | None = Non
 
 def totals(distribution: Sequence[int]) -> tuple[int, int]:
     """Cells and foci of a distribution; foci of an open last class are its fewest."""
-    values = np.asarray(distribution, dtype=np.float64)
+    values = numbers(distribution, "distribution")
     legal = values.ndim == 1 and len(values) > 0 and bool(np.isfinite(values).all())
     if not legal or (values < 0).any() or (values != np.floor(values)).any():
         raise FociError(
@@ -240,58 +240,9 @@ def p_value_against_baseline(
     if total == 0:
         return 1.0
     share = sample.cells / (sample.cells + baseline.cells)
+    if alternative not in ("two-sided", "greater"):
+        raise FociError(f"alternative must be 'two-sided' or 'greater', got {alternative!r}")
     return float(binomtest(sample.foci, total, share, alternative=alternative).pvalue)
-
-
-@dataclass(frozen=True)
-class DispersionTest:
-    """Dispersion index (variance over mean), its u statistic, and whether |u| <= 1.96."""
-
-    index: float
-    u: float
-    status: str
-
-
-def dispersion_test(distribution: Sequence[int]) -> DispersionTest:
-    r"""Dispersion index of the foci per cell and the u test of the Poisson distribution.
-
-    Parameters
-    ----------
-    distribution : sequence of int
-        Number of cells with 0, 1, 2, ... foci.
-
-    Raises
-    ------
-    FociError
-        With fewer than two cells or two foci, where the test does not exist.
-
-    Notes
-    -----
-    :math:`u = (DI - 1)\sqrt{(N-1)/(2(1-1/X))}` for N cells with X foci.
-
-    References
-    ----------
-    Papworth's u test as in IAEA, Cytogenetic Dosimetry, EPR-Biodosimetry 2011 (Vienna: IAEA).
-    Example: Barquinero JF et al. Mutat Res 1995;326:65-69, doi:10.1016/0027-5107(94)00150-4.
-
-    Examples
-    --------
-    >>> test = dispersion_test((1987, 20, 1))  # Barquinero 1995, 0.25 Gy
-    >>> round(test.index, 6), round(test.u, 6), test.status
-    (1.080491, 2.609803, 'not Poisson: overdispersed')
-    """
-    cells, foci = totals(distribution)
-    if cells < 2 or foci < 2:
-        raise FociError(f"the u test needs 2 cells and 2 foci, got {cells} and {foci}")
-    number = np.arange(len(distribution))
-    weight = np.asarray(distribution, dtype=np.float64)
-    mean = foci / cells
-    index = float((weight * (number - mean) ** 2).sum() / (cells - 1) / mean)
-    u = float((index - 1) * np.sqrt((cells - 1) / (2 * (1 - 1 / foci))))
-    status = "consistent with Poisson"
-    if abs(u) > 1.96:  # two-sided 5 % point of the normal
-        status = f"not Poisson: {'over' if u > 0 else 'under'}dispersed"
-    return DispersionTest(index, u, status)
 
 
 def log_likelihood(
@@ -334,8 +285,23 @@ def log_likelihood(
     from scipy.special import betaln, gammaln, xlogy
 
     check_dispersion(dispersion)
-    x = np.asarray(foci, dtype=np.float64)
-    mean = np.asarray(cells, dtype=np.float64) * np.asarray(mean_per_cell, dtype=np.float64)
+    x, n, mean = (
+        numbers(values, name)
+        for values, name in (
+            (foci, "foci"),
+            (cells, "cells"),
+            (mean_per_cell, "mean_per_cell"),
+        )
+    )
+    try:
+        np.broadcast_shapes(x.shape, n.shape, mean.shape)
+    except ValueError:
+        raise FociError(
+            f"shapes do not fit: foci {x.shape}, cells {n.shape}, mean per cell {mean.shape}"
+        ) from None
+    if not ((x >= 0).all() and (n > 0).all()) or np.isnan(mean).any():
+        raise FociError("foci must be zero or positive, cells positive, and no mean may be nan")
+    mean = n * mean
     legal = np.where(mean >= 0, mean, 0.0)
     if dispersion == 1:
         value = xlogy(x, legal) - legal - gammaln(x + 1)
@@ -352,5 +318,5 @@ def log_likelihood(
 
 def check_dispersion(dispersion: float) -> None:
     """Raise unless the variance over mean is one or more."""
-    if not (np.isfinite(dispersion) and dispersion >= 1):
+    if not 1 <= number(dispersion, "dispersion") < np.inf:
         raise FociError(f"dispersion (variance over mean) must be 1 or more, got {dispersion}")

@@ -115,8 +115,8 @@ def fit_distribution(
     >>> fit.mean_per_cell.round(3), fit.dispersion.round(2), fit.p_value < 1e-6
     (array([0.277]), array([2.19]), True)
     """
-    counts = [np.asarray(group, dtype=np.float64) for group in distributions]
     _check(distributions, form, open_last_class)
+    counts = [np.asarray(group, dtype=np.float64) for group in distributions]
     start = np.array([_start_mean(group) for group in counts])
 
     def log_likelihood(means: FloatArray, a: float) -> float:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from foci.checks import numbers
 from foci.counting.counts import check_counts
 from foci.counting.likelihood_fit import maximise
 from foci.errors import FociError
@@ -72,7 +73,7 @@ def positive_cells(cells: Sequence[int], positive: Sequence[int]) -> PositiveCel
     from scipy.special import expit, logit
     from scipy.stats import betabinom, binom, chi2
 
-    n, x = np.asarray(cells), np.asarray(positive)
+    n, x = numbers(cells, "cells"), numbers(positive, "positive")
     _check_positive(n, x)
     share = x.sum() / n.sum()
 

@@ -112,7 +112,7 @@ def read_counts(
     max_foci_per_cell: float = 100.0,
     ignore_unknown_columns: bool = False,
 ) -> CountTable:
-    """Read counts of foci, one row a slide or a sample.
+    r"""Read counts of foci, one row a slide or a sample.
 
     Parameters
     ----------
@@ -135,6 +135,15 @@ def read_counts(
     -----
     Where the open class holds cells and `foci` is not given, the foci are those of the
     maximum-likelihood Poisson mean, and a notice says so.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     place = Path(folder) / "foci.csv"
+    ...     _ = place.write_text("time_h,cells,foci\n-1,100,20\n2,100,45\n")
+    ...     [sample.per_cell for sample in read_counts(place).samples()]
+    [0.2, 0.45]
     """
     place = Path(path)
     header, records = _records(place)

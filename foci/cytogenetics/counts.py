@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from foci.counting.counts import FociSample, check_counts, dispersion_test, totals
+from foci.counting.counts import FociSample, check_counts, totals
+from foci.counting.dispersion import dispersion_test
 from foci.errors import FociError
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ import numpy as np
 
 from foci.calibration.curve import CalibrationCurve
 from foci.calibration.dose_sets import rising_dose
+from foci.checks import check_share
 from foci.cytogenetics.counts import AberrationCounts
 from foci.errors import FociError
 from kinetics.curves import FloatArray
@@ -120,6 +121,7 @@ def criticality_dose(
     >>> round(dose.gamma_gy, 2), round(dose.neutron_gy, 2)
     (2.79, 1.57)
     """
+    check_share(level, "level")
     ratio = gamma_to_neutron_ratio
     if not (np.isfinite(ratio) and ratio > 0):
         raise FociError(f"gamma_to_neutron_ratio must be positive, got {ratio}")

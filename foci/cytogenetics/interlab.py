@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 import numpy.typing as npt
 
+from foci.checks import numbers
 from foci.errors import FociError
 from kinetics.curves import FloatArray
 
@@ -98,7 +99,7 @@ def laboratory_scores(
     >>> laboratory_scores([2.5892, 2.6110], reference=2.56).z.round(3)
     array([1.671, 2.919])
     """
-    x = np.asarray(values, dtype=np.float64)
+    x = numbers(values, "values")
     if x.ndim != 1 or len(x) < 2 or not np.isfinite(x).all():
         raise FociError("at least two finite values, one a laboratory, are needed")
     if reference is not None and not np.isfinite(reference):

@@ -9,6 +9,7 @@ import numpy as np
 
 from foci.calibration.curve import CalibrationCurve
 from foci.calibration.dose_sets import rising_dose
+from foci.checks import check_share
 from foci.cytogenetics.counts import AberrationCounts
 from foci.errors import FociError
 from kinetics.curves import FloatArray
@@ -131,15 +132,24 @@ def mixed_poisson_doses(
         raise FociError(
             "two doses need a distribution in which some cells hold two aberrations or more"
         )
+    check_share(level, "level")
     if not (np.isfinite(survival_dose_gy) and survival_dose_gy > 0):
         raise FociError(f"survival_dose_gy must be positive, got {survival_dose_gy}")
-    low = max(curve.intercept_per_cell if lowest_per_cell is None else lowest_per_cell, 1e-8)
+    low = curve.intercept_per_cell if lowest_per_cell is None else lowest_per_cell
+    if not 0 <= low < np.inf:
+        raise FociError(f"lowest_per_cell must be zero or positive, got {lowest_per_cell}")
+    low = max(low, 1e-8)
     n = np.asarray(counts.distribution, dtype=np.float64)
     best, height = _maximum(n, counts.per_cell, low)
-    sd = np.sqrt(np.diag(np.linalg.inv(_information(n, best))))
+    sd = _standard_deviations(_information(n, best))
     f, y = float(best[0]), best[1:]
     dose = np.array([max(rising_dose(curve.coefficients, float(v)), 0.0) for v in y])
-    dose_sd = np.hypot(sd[1:], curve.sd_per_cell(dose)) / curve.slope_at(dose)
+    if not np.isfinite(dose).all():
+        raise FociError(f"the curve never rises to {y[0]:.3g} aberrations per cell: no dose fits")
+    slope = curve.slope_at(dose)
+    dose_sd = np.full(2, np.inf)  # a curve without a slope at zero dose
+    rises = slope > 0
+    dose_sd[rises] = (np.hypot(sd[1:], curve.sd_per_cell(dose)))[rises] / slope[rises]
     share = 1 / (1 + (1 - f) / f * np.exp((dose[1] - dose[0]) / survival_dose_gy))
     steep = share * (1 - share)
     share_sd = steep * np.sqrt(
@@ -156,7 +166,7 @@ def mixed_poisson_doses(
         body_share_sd=float(share_sd),
         level=level,
         p_value=_p_value(n, counts.per_cell, height),
-        status=_status(f, y, low),
+        status=_status(f, y, low, sd),
         assumptions=(
             *curve.assumptions,
             f"irradiated cells reach division e-fold less often for each {survival_dose_gy:.3g} "
@@ -227,8 +237,20 @@ def _p_value(n: FloatArray, mean: float, height: float) -> float:
     return float(chi2.sf(max(2 * (height - one), 0.0), 2))
 
 
-def _status(f: float, y: FloatArray, low: float) -> str:
+def _standard_deviations(information: FloatArray) -> FloatArray:
+    """Roots of the diagonal of the inverse; NaN where it is no covariance."""
+    if np.linalg.eigvalsh(information)[0] <= 0:
+        return np.full(len(information), np.nan)
+    return np.asarray(np.sqrt(np.diag(np.linalg.inv(information))))
+
+
+def _status(f: float, y: FloatArray, low: float, sd: FloatArray) -> str:
     words = []
+    if not np.isfinite(sd).all():
+        words.append(
+            "the likelihood has no peak in all three parameters: the counts do not show two doses, "
+            "and no standard deviation can be given"
+        )
     if y[1] <= low * (1 + _BOUND):
         words.append(
             f"the lower yield is at its bound of {low:.3g} per cell: its limits are not to be "

@@ -9,6 +9,7 @@ import numpy as np
 
 from foci.calibration.curve import CalibrationCurve
 from foci.calibration.dose_sets import rising_dose
+from foci.checks import check_share
 from foci.cytogenetics.counts import AberrationCounts
 from foci.errors import FociError
 from kinetics.curves import FloatArray
@@ -120,8 +121,7 @@ def partial_body_dose(
 
     if not (np.isfinite(survival_dose_gy) and survival_dose_gy > 0):
         raise FociError(f"survival_dose_gy must be positive, got {survival_dose_gy}")
-    if not 0 < level < 1:
-        raise FociError(f"level must lie between 0 and 1, got {level}")
+    check_share(level, "level")
     zeros = _zeros(counts)
     y, p, covariance, status = _extra_zeros(counts, zeros)
     z = float(ndtri((1 + level) / 2))

@@ -99,6 +99,8 @@ def whole_body_dose(
     >>> round(dose.dose_gy, 2), tuple(round(limit, 2) for limit in dose.interval_gy)
     (1.93, (1.65, 2.21))
     """
+    from scipy.special import ndtri
+
     sample = counts.as_sample()
     if method == "delta":
         inverse = dose_from_curve(
@@ -109,7 +111,7 @@ def whole_body_dose(
             count_variance="dispersion" if counts.distribution is None else "empirical",
         )
         low, high = inverse.delta_interval_gy
-        half = (high - low) / 2 * inverse.per_cell_sd / inverse.sd_gy if inverse.sd_gy else 0.0
+        half = float(ndtri((1 + inverse.level) / 2)) * inverse.per_cell_sd
         return AberrationDose(
             max(inverse.dose_gy, 0.0),
             (max(low, 0.0), max(high, 0.0)),

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from foci.calibration.curve import CalibrationCurve
+from foci.calibration.dose_sets import excess_sd
+from foci.checks import check_share, number
 from foci.detectability.power import Counting, detection_power
 from foci.errors import FociError
 
@@ -91,11 +93,10 @@ def cells_needed(
     (275, 3200, 'ok')
     """
     for name, value in (("dose_gy", dose_gy), ("half_width", half_width)):
-        if not (np.isfinite(value) and value > 0):
+        if not 0 < number(value, name) < np.inf:
             raise FociError(f"{name} must be positive, got {value}")
-    for name, value in (("power", power), ("level", level)):
-        if not 0 < value < 1:
-            raise FociError(f"{name} must lie between 0 and 1, got {value}")
+    check_share(power, "power")
+    check_share(level, "level")
     detection = _cells_for_power(dose_gy, curve, counting, power)
     precision = _cells_for_precision(dose_gy, curve, counting, half_width, level)
     words = []
@@ -139,11 +140,9 @@ def _cells_for_precision(
 ) -> int | None:
     from scipy.stats import norm
 
-    g = curve.gradient(dose_gy)
-    g[0] = 0.0
     slope = float(curve.slope_at(dose_gy))
     allowed = (half_width * dose_gy * slope / float(norm.ppf((1 + level) / 2))) ** 2
-    allowed -= float(g @ curve.covariance @ g)
+    allowed -= float(excess_sd(curve, dose_gy)) ** 2
     b, phi = counting.baseline_per_cell, counting.dispersion
     mean = b + float(curve.mean_per_cell(dose_gy)) - curve.intercept_per_cell
     if counting.baseline_cells is None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from foci.calibration.curve import CalibrationCurve
 from foci.calibration.dose_sets import rising_dose
+from foci.checks import check_share, check_whole
 from foci.counting.conditional_test import critical_counts
 from foci.counting.counts import Alternative, FociSample, check_dispersion, pooled_baseline
 from foci.errors import FociError
@@ -112,10 +113,9 @@ def detection_limits(
     """
     before = pooled_baseline(baseline)
     status = "ok" if isinstance(baseline, FociSample) else _agreement(baseline, dispersion)
-    if not np.isfinite(cells) or cells < 1 or cells != int(cells):
-        raise FociError(f"cells must be a whole number of 1 or more, got {cells}")
-    if not (0 < alpha < 1 and 0 < beta < 1):
-        raise FociError(f"alpha and beta must lie between 0 and 1, got {alpha} and {beta}")
+    check_whole(cells, "cells")
+    check_share(alpha, "alpha")
+    check_share(beta, "beta")
     check_dispersion(dispersion)
     if method == "currie":
         return _currie(before, cells, alpha, beta, dispersion, status)
@@ -161,7 +161,7 @@ def _exact(
     )
     threshold = int(smallest[0]) - 1
     limit = _mean_seen(threshold, beta, dispersion)
-    assumptions: tuple[str, ...] = ()
+    assumptions = ("Poisson counts ASSUMED",)
     if dispersion > 1:
         assumptions = ("negative binomial counts with the pooled mean put in ASSUMED",)
     return DetectionLimits(
@@ -259,9 +259,9 @@ def limit_doses(
     start = curve.intercept_per_cell if own_baseline else limits.baseline_per_cell
     threshold = rising_dose(curve.coefficients, start + limits.significant_per_cell)
     limit = rising_dose(curve.coefficients, start + limits.detection_limit_per_cell)
-    status = limits.status
+    words = [text for text in (limits.status, curve.status) if text != "ok"]
     if not np.isfinite(limit):
-        status = "the limit lies above the top of the curve: no dose has so many"
+        words.append("the limit lies above the top of the curve: no dose has so many")
     elif curve.max_dose_gy is not None and limit > curve.max_dose_gy:
-        status = f"the detection limit lies beyond the calibrated {curve.max_dose_gy:g} Gy"
-    return LimitDoses(threshold, limit, status)
+        words.append(f"the detection limit lies beyond the calibrated {curve.max_dose_gy:g} Gy")
+    return LimitDoses(threshold, limit, "; ".join(words) or "ok")

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foci.calibration.curve import CalibrationCurve
+from foci.checks import check_share, check_whole, number, numbers
 from foci.counting.conditional_test import critical_counts
 from foci.counting.counts import Alternative, check_dispersion
 from foci.errors import FociError
@@ -53,21 +54,20 @@ class Counting:
     dispersion: float = 1.0
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.baseline_per_cell) and self.baseline_per_cell >= 0):
+        if not 0 <= number(self.baseline_per_cell, "baseline_per_cell") < np.inf:
             raise FociError(
                 "baseline_per_cell must be zero or positive foci per cell, got "
                 f"{self.baseline_per_cell}"
             )
-        if self.baseline_cells is not None and self.baseline_cells < 1:
-            raise FociError(f"baseline_cells must be 1 or more, got {self.baseline_cells}")
+        if self.baseline_cells is not None:
+            check_whole(self.baseline_cells, "baseline_cells")
         if self.method not in ("exact", "currie"):
             raise FociError(f"method must be 'exact' or 'currie', got {self.method!r}")
         if self.alternative not in ("two-sided", "greater"):
             raise FociError(
                 f"alternative must be 'two-sided' or 'greater', got {self.alternative!r}"
             )
-        if not 0 < self.alpha < 1:
-            raise FociError(f"alpha must lie between 0 and 1, got {self.alpha}")
+        check_share(self.alpha, "alpha")
         check_dispersion(self.dispersion)
 
 
@@ -95,7 +95,7 @@ def detection_power(
     Raises
     ------
     FociError
-        If a dose is negative or cells are fewer than one.
+        If a dose is negative or on the falling branch of the curve, or cells are fewer than one.
 
     Notes
     -----
@@ -108,11 +108,16 @@ def detection_power(
     >>> detection_power([0.0, 0.01, 0.02], eberlein_2015(), Counting(0.2), cells=100).round(3)
     array([0.017, 0.465, 0.937])
     """
-    dose = np.asarray(dose_gy, dtype=np.float64)
+    dose = numbers(dose_gy, "dose_gy")
     if not (np.isfinite(dose).all() and (dose >= 0).all()):
         raise FociError("doses must be finite and zero or positive")
-    check_cells(cells)
+    check_whole(cells, "cells")
     critical, probability = _region(counting, int(cells))
+    if (dose > curve.turning_dose_gy).any():
+        raise FociError(
+            f"the curve falls above {curve.turning_dose_gy:.3g} Gy: it says nothing of the power "
+            f"at {dose.max():g} Gy"
+        )
     mean = counting.baseline_per_cell + curve.mean_per_cell(dose) - curve.intercept_per_cell
     found = _at_least(critical, cells * mean[..., None], counting.dispersion)
     return np.asarray((found * probability).sum(axis=-1))
@@ -123,12 +128,6 @@ def _region(counting: Counting, cells: int) -> tuple[npt.NDArray[np.int64], Floa
     """Smallest significant count for each baseline count, and the probability of that count."""
     before, probability = _baseline_counts(counting, cells)
     return _critical(counting, before, cells), probability
-
-
-def check_cells(cells: float) -> None:
-    """Raise unless the number of cells is whole and positive."""
-    if not np.isfinite(cells) or cells < 1 or cells != int(cells):
-        raise FociError(f"cells must be a whole number of 1 or more, got {cells}")
 
 
 def _baseline_counts(counting: Counting, cells: int) -> tuple[npt.NDArray[np.int64], FloatArray]:

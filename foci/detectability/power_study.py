@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from foci.calibration.curve import CalibrationCurve
-from foci.detectability.power import Counting, check_cells, detection_power
+from foci.checks import check_share, check_whole, numbers
+from foci.detectability.power import Counting, detection_power
 from foci.errors import FociError
 from kinetics.curves import FloatArray
 
@@ -91,23 +92,22 @@ def power_study(
     """
     from scipy.optimize import brentq
 
-    dose = np.asarray(dose_gy, dtype=np.float64)
-    if dose.ndim != 1 or len(dose) < 2 or (np.diff(dose) <= 0).any():
+    dose = numbers(dose_gy, "dose_gy")
+    if dose.ndim != 1 or len(dose) < 2 or not (np.diff(dose) > 0).all():
         raise FociError("dose_gy must be at least two rising doses")
-    if not 0 < target < 1:
-        raise FociError(f"target must lie between 0 and 1, got {target}")
-    numbers = np.atleast_1d(np.asarray(cells))
-    for n in numbers:
-        check_cells(n)
-    power = np.array([detection_power(dose, curve, counting, cells=int(n)) for n in numbers])
-    smallest = np.full(len(numbers), np.nan)
-    for i, n in enumerate(numbers):
+    check_share(target, "target")
+    given = np.atleast_1d(numbers(cells, "cells")).tolist()
+    for n in given:
+        check_whole(n, "cells")
+    power = np.array([detection_power(dose, curve, counting, cells=int(n)) for n in given])
+    smallest = np.full(len(given), np.nan)
+    for i, n in enumerate(given):
         if power[i, 0] < target <= power[i, -1]:
             smallest[i] = brentq(
                 lambda d, n=int(n): float(detection_power(d, curve, counting, cells=n)) - target,
                 dose[0], dose[-1], xtol=1e-9,
             )  # fmt: skip
-    return PowerStudy(dose, numbers.astype(np.int64), power, smallest, target, counting)
+    return PowerStudy(dose, np.array(given, dtype=np.int64), power, smallest, target, counting)
 
 
 def plot_power(study: PowerStudy, *, ax: Axes | None = None) -> Axes:

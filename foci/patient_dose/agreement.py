@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from foci.checks import check_share, numbers
 from foci.errors import FociError
 
 _QUANTILES = 500  # each set of draws is represented by so many quantiles
@@ -84,8 +85,7 @@ def agreement(
     (2.7, 'conflict: the foci show more dose than was measured')
     """
     physical, foci = (_positive(draws) for draws in (physical_dose_gy, foci_dose_gy))
-    if not 0 < level < 1:
-        raise FociError(f"level must lie between 0 and 1, got {level}")
+    check_share(level, "level")
     share = (np.arange(_QUANTILES) + 0.5) / _QUANTILES
     ratio = (np.quantile(foci, share)[:, None] / np.quantile(physical, share)).ravel()
     tail = (1 - level) / 2
@@ -102,7 +102,7 @@ def agreement(
 
 
 def _positive(draws: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    values = np.asarray(draws, dtype=np.float64).ravel()
+    values = numbers(draws, "doses").ravel()
     if len(values) == 0 or not (np.isfinite(values).all() and (values > 0).all()):
         raise FociError("doses must be finite and positive, and at least one draw is needed")
     return values

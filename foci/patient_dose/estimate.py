@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from foci.checks import check_share, numbers
 from foci.counting.counts import FociSample, log_likelihood
+from foci.counting.open_class import open_class_dispersion, open_class_words
 from foci.errors import FociError
 from foci.repair.prior import Dispersion, RepairDraws, background_at, dispersions_of
 from foci.sample_dose.dose_prior import DosePrior
@@ -91,6 +93,19 @@ def predict_foci(
     Returns
     -------
     ndarray, shape (n_draws, n_times), or (n_draws,) for a scalar time
+
+    Raises
+    ------
+    FociError
+        If the dose rate has another number of draws.
+
+    Examples
+    --------
+    >>> from foci import RepairModel, draw_repair, eberlein_2015
+    >>> repair = draw_repair(RepairModel(eberlein_2015()), 2000, np.random.default_rng(1))
+    >>> mean = predict_foci(SumOfExponentials([0.01], [0.1]), [1.0, 24.0], repair)
+    >>> mean.shape, bool(mean[:, 0].mean() > 0.1)
+    ((2000, 2), True)
     """
     if dose_rate.shape not in ((), (len(repair_draws),)):
         raise FociError(
@@ -99,7 +114,7 @@ def predict_foci(
         )
     return foci_per_cell(
         dose_rate,
-        time_h,
+        numbers(time_h, "time_h"),
         induction_per_gy=repair_draws.induction_per_gy,
         repair_rate_per_h=repair_draws.repair_rate_per_h,
         fraction=repair_draws.fraction,
@@ -167,8 +182,7 @@ def blood_dose_from_foci(
     before, after, phi_before, phi_after = split_baseline(samples, dispersion)
     if not after:
         raise FociError("no sample after the administration: foci cannot give a dose")
-    if not 0 < level < 1:
-        raise FociError(f"level must lie between 0 and 1, got {level}")
+    check_share(level, "level")
     prior = prior or DosePrior()
     n = len(repair_draws)
     time = np.array([sample.time_h for sample in after])
@@ -199,16 +213,21 @@ def blood_dose_from_foci(
             "the blood dose rate has the given shape in time; only its scale is estimated",
             f"prior of the dose {prior.kind} {prior.low_gy:g} to {prior.high_gy:g} Gy ASSUMED",
             *counting_assumptions([*phi_before, *phi_after]),
+            *open_class_words([*before, *after]),
         ),
     )
 
 
 def split_baseline(samples: Sequence[FociSample], dispersion: Dispersion = 1.0) -> SplitSamples:
-    """Samples of one cycle before and after the administration, in order of time."""
+    """Samples of one cycle before and after the administration, in order of time.
+
+    Dispersions are those given, times what an open last class loses.
+    """
     cycles = {sample.cycle for sample in samples}
     if len(cycles) > 1:
         raise FociError(f"samples of one cycle are needed, got cycles {sorted(cycles)}")
-    pairs = zip(samples, dispersions_of(samples, dispersion), strict=True)
+    given = zip(samples, dispersions_of(samples, dispersion), strict=True)
+    pairs = [(sample, phi * open_class_dispersion(sample)) for sample, phi in given]
     ordered = sorted(pairs, key=lambda pair: pair[0].time_h)
     return SplitSamples(
         before=[sample for sample, _ in ordered if sample.is_baseline],
@@ -259,11 +278,11 @@ def _status(ess: float, n: int, cells: npt.NDArray[np.intp], prior: DosePrior) -
     """What is wrong with the estimate, in words."""
     words = low_ess_status(ess, n)
     margin = _GRID_POINTS // 20
-    if prior.kind == "log_uniform":
-        if np.mean(cells < margin) > 0.01:
-            words.append("no dose is excluded downwards: the lower limit is that of the prior")
-        if np.mean(cells >= _GRID_POINTS - margin) > 0.01:
-            words.append("no dose is excluded upwards: the upper limit is that of the prior")
+    if prior.kind == "log_uniform" and np.mean(cells < margin) > 0.01:
+        words.append("no dose is excluded downwards: the lower limit is that of the prior")
+    ends = prior.kind in ("uniform", "log_uniform")
+    if ends and np.mean(cells >= _GRID_POINTS - margin) > 0.01:
+        words.append("no dose is excluded upwards: the upper limit is that of the prior")
     return "; ".join(words) or "ok"
 
 

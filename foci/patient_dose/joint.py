@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from foci.checks import check_share
 from foci.counting.counts import FociSample
 from foci.errors import FociError
 from foci.patient_dose.estimate import predict_foci
@@ -183,8 +184,7 @@ def joint_estimate(
     >>> bool(low < np.median(joint.dose_gy[1]) < high), joint.worth[0].variance_reduction > 0
     (True, True)
     """
-    if not 0 < level < 1:
-        raise FociError(f"level must lie between 0 and 1, got {level}")
+    check_share(level, "level")
     physical = {cycle: np.asarray(curve.integral()) for cycle, curve in dose_rate.items()}
     if not all(np.isfinite(dose).all() for dose in physical.values()):
         raise FociError("every dose rate needs a finite integral")

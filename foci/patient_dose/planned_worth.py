@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from foci.counting.counts import FociSample, log_likelihood
+from foci.checks import check_whole, number
+from foci.counting.counts import FociSample, check_dispersion, log_likelihood
 from foci.errors import FociError
 from foci.patient_dose.estimate import split_baseline
 from foci.patient_dose.sample_model import Curves, expected_foci, rows_of
@@ -25,11 +26,10 @@ class PlannedSample:
     cells: int
 
     def __post_init__(self) -> None:
-        if self.cycle < 1 or self.cells < 1 or not 0 <= self.time_h < np.inf:
-            raise FociError(
-                "a planned sample needs cycle >= 1, time_h >= 0 and cells >= 1, got "
-                f"{self.cycle}, {self.time_h} and {self.cells}"
-            )
+        check_whole(self.cycle, "cycle")
+        check_whole(self.cells, "cells")
+        if not 0 <= number(self.time_h, "time_h") < np.inf:
+            raise FociError(f"a planned sample needs time_h of zero or more, got {self.time_h}")
 
 
 def planned_worth(
@@ -98,6 +98,7 @@ def planned_worth(
         raise FociError("no planned sample was given")
     if n_outcomes < 2:
         raise FociError(f"n_outcomes must be 2 or more, got {n_outcomes}")
+    check_dispersion(dispersion)
     missing = sorted({s.cycle for s in planned} - update.background_per_cell.keys())
     if missing:
         raise FociError(f"cycle {missing[0]} has no background in the update: list it there")

@@ -46,6 +46,25 @@ def samples_of(
     return split_baseline(samples, dispersion)
 
 
+def samples_by_cycle_of(
+    samples_by_cycle: Mapping[int, Sequence[FociSample]],
+    dose_rate: Curves,
+    dispersion: float | Mapping[int, Dispersion],
+) -> Samples:
+    """Checked samples of every cycle, in order."""
+    if isinstance(dispersion, Mapping):
+        missing = sorted(samples_by_cycle.keys() - dispersion.keys())
+        if missing:
+            raise FociError(f"dispersion has no value for cycle {missing[0]}: give one each")
+        by_cycle = dict(dispersion)
+    else:
+        by_cycle = dict.fromkeys(samples_by_cycle, dispersion)
+    return {
+        cycle: samples_of(cycle, given, dose_rate, by_cycle[cycle])
+        for cycle, given in sorted(samples_by_cycle.items())
+    }
+
+
 def counted(
     samples: Samples,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], FloatArray]:

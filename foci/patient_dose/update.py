@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from foci.counting.counts import FociSample, log_likelihood
+from foci.counting.open_class import open_class_words
 from foci.errors import FociError
 from foci.patient_dose.estimate import counting_assumptions, low_ess_status
 from foci.patient_dose.sample_model import (
@@ -23,7 +24,7 @@ from foci.patient_dose.sample_model import (
     number_of_draws,
     repair_by_cycle,
     rows_of,
-    samples_of,
+    samples_by_cycle_of,
     starts_of,
 )
 from foci.repair.prior import Dispersion, RepairDraws, RepairModel
@@ -163,15 +164,7 @@ def update_draws(
     n = n_dose if n_draws is None else n_draws
     if n < 1:
         raise FociError(f"n_draws must be 1 or more, got {n}")
-    samples = {
-        cycle: samples_of(
-            cycle,
-            given,
-            dose_rate,
-            dispersion[cycle] if isinstance(dispersion, Mapping) else dispersion,
-        )
-        for cycle, given in sorted(samples_by_cycle.items())
-    }
+    samples = samples_by_cycle_of(samples_by_cycle, dose_rate, dispersion)
     n_coordinates = prior.n_coordinates + len(samples)
     repair_at = repair_by_cycle(prior, samples)
     if any(split.after for split in samples.values()):
@@ -206,6 +199,7 @@ def update_draws(
             "induction and repair rates of the patient are the same in every cycle ASSUMED",
             "no foci are left from earlier cycles beyond those of the baseline ASSUMED",
             *counting_assumptions(phi),
+            *open_class_words(x for s in samples.values() for x in (*s.before, *s.after)),
         ),
     )
 

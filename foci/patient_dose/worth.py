@@ -10,7 +10,9 @@ import numpy as np
 import numpy.typing as npt
 
 from foci.counting.counts import FociSample, log_likelihood
+from foci.counting.open_class import open_class_dispersion
 from foci.errors import FociError
+from foci.patient_dose.estimate import SplitSamples
 from foci.patient_dose.sample_model import (
     Curves,
     Samples,
@@ -19,7 +21,7 @@ from foci.patient_dose.sample_model import (
     number_of_draws,
     repair_by_cycle,
     rows_of,
-    samples_of,
+    samples_by_cycle_of,
 )
 from foci.patient_dose.update import FociUpdate, update_draws
 from foci.repair.prior import Dispersion, RepairDraws, RepairModel
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _N_BOOTSTRAP = 200
-_BRIDGE_STEPS = 30
 _LEAST_EFFECTIVE = 50.0
 
 
@@ -124,7 +125,7 @@ def sample_worth(
     >>> [row.sample for row in worth]
     ['all', 'cycle 1, baseline', 'cycle 1, 2 h']
     """
-    split = _split(dose_rate, samples_by_cycle, dispersion)
+    split = samples_by_cycle_of(samples_by_cycle, dose_rate, dispersion)
     log_dose = log_total_dose(dose_rate)
     if not any(cycle.after for cycle in split.values()):
         raise FociError("no sample after an administration: nothing narrows the dose")
@@ -136,10 +137,7 @@ def sample_worth(
     for cycle, given in split.items():
         if given.before:
             rest = {c: [*s.after, *(s.before if c != cycle else [])] for c, s in split.items()}
-            phi = {
-                c: [*s.dispersion_after, *(s.dispersion_before if c != cycle else [])]
-                for c, s in split.items()
-            }
+            phi = {c: _given_dispersions(s, with_baseline=c != cycle) for c, s in split.items()}
             other = update_draws(
                 dose_rate, rest, prior, rng=rng, dispersion=phi, n_draws=len(update.indices)
             )
@@ -150,6 +148,14 @@ def sample_worth(
             name = f"cycle {cycle}, {sample.time_h:g} h"
             rows.append(_worth(name, mixture.log_weight(without), full, value, copies))
     return tuple(rows)
+
+
+def _given_dispersions(samples: SplitSamples, *, with_baseline: bool) -> list[float]:
+    """Dispersions of the samples after, and before, as the caller gave them."""
+    pairs = list(zip(samples.after, samples.dispersion_after, strict=True))
+    if with_baseline:
+        pairs += zip(samples.before, samples.dispersion_before, strict=True)
+    return [phi / open_class_dispersion(sample) for sample, phi in pairs]
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,30 +213,26 @@ class _Mixture:
 
 
 def _bridge(total: FloatArray, n_prior: int, n_update: int) -> FloatArray:
-    """Log density of the mixture over that of the prior, the evidence found by iteration."""
+    """Log density of the mixture over that of the prior, its evidence the root of the bridge."""
+    from scipy.optimize import brentq
+    from scipy.special import logsumexp
+
     share = np.log(np.array([n_prior, n_update]) / (n_prior + n_update))
-    log_evidence = float(np.median(total[n_prior:]))
-    for _ in range(_BRIDGE_STEPS):
-        mixture = np.logaddexp(share[0], share[1] + total - log_evidence)
-        log_evidence = float(np.logaddexp.reduce(total - mixture) - np.log(len(total)))
-    return np.asarray(np.logaddexp(share[0], share[1] + total - log_evidence))
 
+    def log_mixture(log_evidence: float) -> FloatArray:
+        return np.asarray(np.logaddexp(share[0], share[1] + total - log_evidence))
 
-def _split(
-    dose_rate: Curves,
-    samples_by_cycle: Mapping[int, Sequence[FociSample]],
-    dispersion: float | Mapping[int, Dispersion],
-) -> Samples:
-    """Checked samples of every cycle."""
-    return {
-        cycle: samples_of(
-            cycle,
-            given,
-            dose_rate,
-            dispersion[cycle] if isinstance(dispersion, Mapping) else dispersion,
+    def excess(log_evidence: float) -> float:
+        return float(
+            logsumexp(total - log_mixture(log_evidence)) - np.log(len(total)) - log_evidence
         )
-        for cycle, given in sorted(samples_by_cycle.items())
-    }
+
+    # the evidence lies below the highest likelihood, and above the prior's lower estimates of it
+    high = float(total.max()) + 1.0
+    low = high - 10.0
+    while excess(low) < 0:
+        low -= high - low
+    return log_mixture(brentq(excess, low, high, xtol=1e-9))
 
 
 def repair_of(update: FociUpdate) -> dict[int, RepairDraws]:

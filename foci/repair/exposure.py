@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from foci.checks import number, numbers
 from foci.errors import FociError
 from kinetics import SumOfExponentials
 from kinetics.curves import FloatArray
@@ -38,10 +39,10 @@ class ExVivoIrradiation:
     counted_from: Literal["start", "end"]
 
     def __post_init__(self) -> None:
-        dose = np.asarray(self.dose_gy, dtype=np.float64)
-        if dose.ndim > 1 or not (np.isfinite(dose).all() and (dose > 0).all()):
+        dose = numbers(self.dose_gy, "dose_gy")
+        if dose.ndim > 1 or not dose.size or not (np.isfinite(dose).all() and (dose > 0).all()):
             raise FociError("dose_gy must be positive, a number or one value per draw")
-        if not (np.isfinite(self.irradiation_h) and self.irradiation_h >= 0):
+        if not 0 <= number(self.irradiation_h, "irradiation_h") < np.inf:
             raise FociError(f"irradiation_h must be zero or positive, got {self.irradiation_h}")
         if self.counted_from not in ("start", "end"):
             raise FociError(f"counted_from must be 'start' or 'end', got {self.counted_from!r}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from foci.checks import numbers
 from foci.errors import FociError
 from kinetics.curves import FloatArray
 from radiobio.damage.dsb import induction_from_apparent_slope
@@ -32,6 +34,8 @@ class RepairMeansFit:
         Means minus parameters.
     status : str
         ``"ok"``, or what is wrong, in words.
+    assumptions : tuple of str
+        What was assumed.
     """
 
     foci_at_end_per_cell: float
@@ -44,6 +48,7 @@ class RepairMeansFit:
     induction_sd: float
     degrees_of_freedom: int
     status: str
+    assumptions: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """All fields."""
@@ -99,7 +104,7 @@ def fit_repair_means(
     >>> round(fit.repair_rate_per_h, 4), round(fit.repair_rate_sd_per_h, 3)
     (0.2531, 0.039)
     """
-    from scipy.optimize import curve_fit
+    from scipy.optimize import OptimizeWarning, curve_fit
 
     time, mean, sd = _checked(time_h, mean_per_cell, sd_per_cell)
     if not (np.isfinite(dose_gy) and dose_gy > 0):
@@ -108,12 +113,20 @@ def fit_repair_means(
         raise FociError(f"irradiation_h must be zero or positive, got {irradiation_h}")
     falling = (mean[0] > mean[-1] > 0) and time[-1] > time[0]
     start = float(np.log(mean[0] / mean[-1]) / (time[-1] - time[0])) if falling else 0.1
-    (at_end, rate), covariance = curve_fit(
-        lambda t, a, k: a * np.exp(-k * t), time, mean, p0=[max(mean.max(), 1e-6), start], sigma=sd
-    )
+    first = [max(mean.max(), 1e-6), start]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", OptimizeWarning)
+            (at_end, rate), covariance = curve_fit(
+                lambda t, a, k: a * np.exp(-k * t), time, mean, p0=first, sigma=sd
+            )
+    except (RuntimeError, OptimizeWarning):
+        raise FociError(
+            f"no exponential decline fits the means {mean.tolist()} at {time.tolist()} h"
+        ) from None
     status = f"{len(time)} means, {len(time) - 2} degrees of freedom: the standard deviations are "
     status = "ok" if len(time) > 5 else status + "themselves uncertain"
-    if rate <= 0 or at_end <= 0:
+    if rate <= 1e-9 or at_end <= 0:
         raise FociError(
             f"the means do not decline from a positive value (A = {at_end:.3g} per cell, k = "
             f"{rate:.3g} /h): no repair rate can be given"
@@ -134,6 +147,7 @@ def fit_repair_means(
         induction_sd=float(np.sqrt(gradient @ covariance @ gradient)),
         degrees_of_freedom=len(time) - 2,
         status=status,
+        assumptions=("one first-order repair rate, the same during the irradiation ASSUMED",),
     )
 
 
@@ -141,8 +155,8 @@ def _checked(
     time_h: npt.ArrayLike, mean_per_cell: npt.ArrayLike, sd_per_cell: npt.ArrayLike | None
 ) -> tuple[FloatArray, FloatArray, FloatArray | None]:
     """Arrays ordered by time after the checks."""
-    time, mean = (np.asarray(x, dtype=np.float64) for x in (time_h, mean_per_cell))
-    sd = None if sd_per_cell is None else np.asarray(sd_per_cell, dtype=np.float64)
+    time, mean = numbers(time_h, "time_h"), numbers(mean_per_cell, "mean_per_cell")
+    sd = None if sd_per_cell is None else numbers(sd_per_cell, "sd_per_cell")
     if time.ndim != 1 or time.shape != mean.shape or (sd is not None and sd.shape != time.shape):
         raise FociError(
             f"times, means and standard deviations need one shape (n,), got {time.shape}, "

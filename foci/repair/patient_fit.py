@@ -8,7 +8,9 @@ from typing import Literal
 
 import numpy as np
 
+from foci.checks import check_share
 from foci.counting.counts import FociSample, check_dispersion
+from foci.counting.open_class import open_class_words
 from foci.errors import FociError
 from foci.repair.exposure import Exposure, ExVivoIrradiation
 from foci.repair.likelihood import (
@@ -90,8 +92,7 @@ def fit_repair(
     (array([20.76,  0.15,  0.45]), array([0.32, 0.62]), 'ok')
     """
     check_dispersion(dispersion)
-    if not 0 < level < 1:
-        raise FociError(f"level must lie between 0 and 1, got {level}")
+    check_share(level, "level")
     if pools not in (1, 2, "auto"):
         raise FociError(f"pools must be 1, 2 or 'auto', got {pools!r}")
     course = _course(samples, exposure, dispersion)
@@ -101,9 +102,8 @@ def fit_repair(
             f"{n} samples cannot give {len(NAMES[2 if pools == 2 else 1])} parameters; count more "
             "samples, or update a prior (RepairModel) with those there are"
         )
-    if pools == "auto":
-        return _chosen(course, level)
-    return _fitted(course, pools, level)
+    fit = _chosen(course, level) if pools == "auto" else _fitted(course, pools, level)
+    return replace(fit, assumptions=(*fit.assumptions, *open_class_words(samples)))
 
 
 def _chosen(course: TimeCourse, level: float) -> RepairFit:

@@ -9,7 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from foci.calibration import CalibrationCurve
+from foci.checks import check_whole, numbers
 from foci.counting.counts import FociSample, check_dispersion
+from foci.counting.open_class import open_class_dispersion
 from foci.errors import FociError
 from kinetics.curves import FloatArray
 from radiobio.damage.dsb import induction_from_apparent_slope
@@ -74,13 +76,18 @@ class RepairModel:
     def __post_init__(self) -> None:
         if not len(self.repair_rate_per_h) == len(self.rate_log_sd) == len(self.fraction) > 0:
             raise FociError("repair_rate_per_h, rate_log_sd and fraction need one value per pool")
-        if min(self.repair_rate_per_h) <= 0 or self.calibration_rate_per_h <= 0:
-            raise FociError("repair rates must be positive")
-        if min(*self.rate_log_sd, self.induction_cv, self.calibration_rate_sd_per_h) < 0:
-            raise FociError("standard deviations must be zero or positive")
-        if min(self.fraction) < 0 or abs(sum(self.fraction) - 1) > 1e-9:
+        rates = numbers([*self.repair_rate_per_h, self.calibration_rate_per_h], "repair rates")
+        if not ((rates > 0) & np.isfinite(rates)).all():
+            raise FociError("repair rates must be positive and finite")
+        spread = [*self.rate_log_sd, self.induction_cv, self.calibration_rate_sd_per_h]
+        sd = numbers(spread, "standard deviations")
+        if not ((sd >= 0) & np.isfinite(sd)).all():
+            raise FociError("standard deviations must be zero or positive, and finite")
+        share = numbers(self.fraction, "fraction")
+        if not ((share >= 0).all() and abs(share.sum() - 1) <= 1e-9):
             raise FociError(f"fraction must be positive and sum to one, got {self.fraction}")
-        if min(self.background_shape, self.background_mean_per_cell) <= 0:
+        gamma = numbers([self.background_shape, self.background_mean_per_cell], "background")
+        if not ((gamma > 0) & np.isfinite(gamma)).all():
             raise FociError("the gamma prior of the background needs positive parameters")
         if not self.calibration.is_linear:
             raise FociError("the calibration must be a straight line: induction follows the dose")
@@ -229,10 +236,12 @@ def draw_repair(
     >>> bool(abs(draws.induction_per_gy.mean() / 14.7 - 1.13) < 0.01)
     True
     """
-    if n_draws < 1:
-        raise FociError(f"n_draws must be 1 or more, got {n_draws}")
+    check_whole(n_draws, "n_draws")
+    baseline = tuple(baseline)
+    given = zip(baseline, dispersions_of(baseline, dispersion), strict=True)
+    phi = [by * open_class_dispersion(sample) for sample, by in given]
     standardised = rng.standard_normal((n_draws, prior.n_coordinates))
-    return prior.at(standardised, baseline=baseline, dispersion=dispersion)
+    return prior.at(standardised, baseline=baseline, dispersion=phi)
 
 
 def background_at(
@@ -299,7 +308,7 @@ def background_gamma(
 
 def dispersions_of(samples: Sequence[FociSample], dispersion: Dispersion) -> list[float]:
     """One checked dispersion (variance over mean) for each sample."""
-    given = np.asarray(dispersion, dtype=np.float64)
+    given = numbers(dispersion, "dispersion")
     if given.shape not in ((), (len(samples),)):
         raise FociError(
             f"dispersion needs one value, or one for each of {len(samples)} samples; got shape "

@@ -38,7 +38,7 @@ class Grid:
 
     def moments(self) -> tuple[FloatArray, FloatArray]:
         """Mean and standard deviation of each row."""
-        mass = _trapezoid_weights(self.x) * self.y
+        mass = trapezoid_weights(self.x) * self.y
         mean = (mass * self.x).sum(-1)
         variance = (mass * (self.x - mean[:, None]) ** 2).sum(-1)
         return mean, np.sqrt(variance)
@@ -128,7 +128,7 @@ def _grid_of(
     values = log_density(x, rows)
     top = values.max(-1, keepdims=True)
     density = np.exp(values - top)
-    integral = (_trapezoid_weights(x) * density).sum(-1, keepdims=True)
+    integral = (trapezoid_weights(x) * density).sum(-1, keepdims=True)
     return x, density / integral, (top + np.log(integral))[:, 0]
 
 
@@ -136,7 +136,7 @@ def _closed_in(
     log_density: LogDensity, rows: npt.NDArray[np.intp], support: tuple[float, float]
 ) -> tuple[FloatArray, FloatArray]:
     """Range of each row within `_DROP` of its highest density."""
-    low, high = (np.full(len(rows), edge) for edge in support)
+    low, high = (np.full(len(rows), float(edge)) for edge in support)
     open_rows = np.arange(len(rows))
     for _ in range(_MOST_PASSES):
         x = _between(low[open_rows], high[open_rows], _N_COARSE)
@@ -163,18 +163,18 @@ def _between(low: FloatArray, high: FloatArray, n_points: int) -> FloatArray:
 def _denser_where_high(x: FloatArray, values: FloatArray, n_points: int) -> FloatArray:
     """Points of the range of x, a part of them as dense as the root of the density there."""
     root = np.exp((values - values.max(-1, keepdims=True)) / 2)
-    root /= (_trapezoid_weights(x) * root).sum(-1, keepdims=True)
+    root /= (trapezoid_weights(x) * root).sum(-1, keepdims=True)
     density = (1 - _EVEN) * root + _EVEN / (x[:, -1:] - x[:, :1])
     share = np.broadcast_to(np.linspace(0.0, 1.0, n_points), (len(x), n_points))
     return quantiles(Grid(x, density), share)
 
 
-def _trapezoid_weights(x: FloatArray) -> FloatArray:
-    """Weights of the trapezoidal rule."""
+def trapezoid_weights(x: FloatArray) -> FloatArray:
+    """Weights of the trapezoidal rule along the last axis."""
     step = np.diff(x)
     weight = np.zeros_like(x)
-    weight[:, :-1] = step / 2
-    weight[:, 1:] += step / 2
+    weight[..., :-1] = step / 2
+    weight[..., 1:] += step / 2
     return weight
 
 

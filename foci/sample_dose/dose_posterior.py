@@ -10,8 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from foci.calibration import CalibrationCurve
+from foci.calibration.dose_sets import excess_sd
+from foci.checks import check_share, numbers
 from foci.counting.count_mean import MeanPrior, log_marginal
 from foci.counting.counts import FociSample
+from foci.counting.open_class import open_class_dispersion, open_class_words
 from foci.errors import FociError
 from foci.repair.prior import (
     BACKGROUND_MEAN_PER_CELL,
@@ -90,7 +93,7 @@ class DosePosterior:
 
     def quantile_gy(self, probability: npt.ArrayLike) -> FloatArray:
         """Dose below which the posterior holds a probability, shape (..., *probability.shape)."""
-        share = np.asarray(probability, dtype=np.float64)
+        share = numbers(probability, "probability")
         if not ((share >= 0) & (share <= 1)).all():
             raise FociError(f"probabilities lie between 0 and 1, got {share}")
         grid = Grid(np.atleast_2d(self.grid_gy), np.atleast_2d(self.density_per_gy))
@@ -192,11 +195,11 @@ def dose_posterior(
     given = [samples] if isinstance(samples, FociSample) else list(samples)
     if not given:
         raise FociError("no sample was given")
-    if not 0 < level < 1:
-        raise FociError(f"level must lie between 0 and 1, got {level}")
+    check_share(level, "level")
     phi = np.array(dispersions_of(given, curve.dispersion if dispersion is None else dispersion))
-    foci, cells = (np.array([float(getattr(s, k)) for s in given]) for k in ("foci", "cells"))
     background = _background(baseline, len(given), phi)
+    phi = phi * np.array([open_class_dispersion(sample) for sample in given])
+    foci, cells = (np.array([float(getattr(s, k)) for s in given]) for k in ("foci", "cells"))
     prior = prior or DosePrior(0.0, _WIDEST_GY, "uniform")
 
     def log_density(dose: FloatArray, rows: slice | npt.NDArray[np.intp]) -> FloatArray:
@@ -230,7 +233,10 @@ def dose_posterior(
         level=level,
         log_evidence=log_evidence.reshape(shape),
         status=status,
-        assumptions=_assumptions(curve, prior, mean_prior, baseline is not None, phi),
+        assumptions=(
+            *_assumptions(curve, prior, mean_prior, baseline is not None, phi),
+            *open_class_words(given),
+        ),
     )
 
 
@@ -243,7 +249,8 @@ def _background(
     given = [baseline] * n if isinstance(baseline, FociSample) else list(baseline)
     if len(given) != n:
         raise FociError(f"give one baseline, or one for each of the {n} samples; got {len(given)}")
-    pairs = zip(given, phi.tolist(), strict=True)
+    given_phi = phi * np.array([open_class_dispersion(sample) for sample in given])
+    pairs = zip(given, given_phi.tolist(), strict=True)
     parameters = np.array([background_gamma([s], dispersion=value) for s, value in pairs])
     shape, rate = parameters.T
     return np.stack([shape / rate, shape / rate**2], axis=-1)
@@ -256,9 +263,7 @@ def _mean_and_variance(
     if background is None:
         return curve.mean_per_cell(dose), curve.sd_per_cell(dose) ** 2
     excess = curve.mean_per_cell(dose) - curve.intercept_per_cell
-    g = curve.gradient(dose)[..., 1:]
-    variance = np.maximum(((g @ curve.covariance[1:, 1:]) * g).sum(-1), 0.0)
-    return background[:, :1] + excess, background[:, 1:] + variance
+    return background[:, :1] + excess, background[:, 1:] + excess_sd(curve, dose) ** 2
 
 
 def _band_words(

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from foci.checks import number
 from foci.errors import FociError
 from kinetics.curves import FloatArray
 
@@ -45,6 +46,8 @@ class DosePrior:
     def __post_init__(self) -> None:
         if self.kind not in _KINDS:
             raise FociError(f"kind must be one of {', '.join(_KINDS)}; got {self.kind!r}")
+        number(self.low_gy, "low_gy")
+        number(self.high_gy, "high_gy")
         lowest_is_legal = self.low_gy >= 0 if self.kind == "uniform" else self.low_gy > 0
         if not (lowest_is_legal and self.low_gy < self.high_gy < np.inf):
             raise FociError(
@@ -75,7 +78,7 @@ class DosePrior:
     def support_gy(self) -> tuple[float, float]:
         """Doses between which the prior lies, but for a probability of about 1e-6."""
         if self.kind in ("uniform", "log_uniform"):
-            return self.low_gy, self.high_gy
+            return float(self.low_gy), float(self.high_gy)
         if self.kind == "log_normal":
             middle, sd = self._log_normal()
             return float(np.exp(middle - 5 * sd)), float(np.exp(middle + 5 * sd))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from foci.checks import check_share, numbers
 from foci.errors import FociError
 
 
@@ -34,11 +35,10 @@ def central_interval(
     >>> [round(x, 6) for x in central_interval(range(1, 40), 0.95)]
     [1.0, 39.0]
     """
-    x = np.asarray(draws, dtype=np.float64).ravel()
-    if len(x) == 0:
-        raise FociError("an interval needs at least one draw")
-    if not 0 < level < 1:
-        raise FociError(f"level must lie between 0 and 1, got {level}")
+    x = numbers(draws, "draws").ravel()
+    if len(x) == 0 or np.isnan(x).any():
+        raise FociError("an interval needs at least one draw, and none that is nan")
+    check_share(level, "level")
     k = n_effective or effective_number(x)
     tail = max((k + 1) * (1 - level) / 2 - 0.5, 0.0) / k
     low, high = np.quantile(x, [tail, 1 - tail], method="hazen")
@@ -46,6 +46,17 @@ def central_interval(
 
 
 def effective_number(draws: npt.ArrayLike) -> float:
-    """Effective number of distinct draws, each weighted by how often it is repeated."""
+    """Effective number of distinct draws, each weighted by how often it is repeated.
+
+    Parameters
+    ----------
+    draws : array_like
+        Draws, some of them perhaps repeated.
+
+    Examples
+    --------
+    >>> effective_number([1.0, 2.0, 3.0, 3.0])
+    2.6666666666666665
+    """
     copies = np.unique(np.asarray(draws), return_counts=True)[1].astype(np.float64)
     return float(copies.sum() ** 2 / (copies**2).sum())

@@ -19,7 +19,10 @@ from foci.calibration.dose_sets import (
     typical_dose,
     without_intercept,
 )
-from foci.counting.counts import FociSample, check_dispersion, dispersion_test
+from foci.checks import check_share
+from foci.counting.counts import FociSample, check_dispersion
+from foci.counting.dispersion import dispersion_test
+from foci.counting.open_class import open_cells, open_class_dispersion, open_class_words
 from foci.errors import FociError
 from kinetics.curves import FloatArray
 
@@ -139,7 +142,7 @@ def dose_from_curve(
     """
     from scipy.special import ndtri
 
-    _check_level(level)
+    check_share(level, "level")
     phi = curve.dispersion if dispersion is None else dispersion
     check_dispersion(phi)
     y, var_y = sample.per_cell, mean_variance(sample, phi, count_variance)
@@ -169,13 +172,13 @@ def dose_from_curve(
         g,
         level,
         _status(curve, coefficients, covariance, y, dose, doses, z, sample),
-        curve.assumptions,
+        (*curve.assumptions, *open_class_words([sample, *([baseline] if baseline else [])])),
     )
 
 
 def mean_variance(sample: FociSample, dispersion: float, kind: CountVariance) -> float:
     """Variance of a sample's mean per cell."""
-    poisson = sample.foci / sample.cells**2
+    poisson = open_class_dispersion(sample) * sample.foci / sample.cells**2
     if kind == "dispersion":
         return dispersion * poisson
     if kind != "empirical":
@@ -190,12 +193,12 @@ def dispersion_index(sample: FociSample) -> float:
             "the dispersion between cells needs the sample's distribution (cells with 0, 1, 2, "
             "... foci); give it, or a dispersion"
         )
+    if open_cells(sample):
+        raise FociError(
+            "the dispersion between cells needs every cell counted to its number; the last class "
+            "of this sample is open: give a dispersion"
+        )
     return dispersion_test(sample.distribution).index if min(sample.foci, sample.cells) > 1 else 1.0
-
-
-def _check_level(level: float) -> None:
-    if not 0 < level < 1:
-        raise FociError(f"level must lie between 0 and 1, got {level}")
 
 
 def _delta(

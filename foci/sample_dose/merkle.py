@@ -19,9 +19,10 @@ from foci.calibration.dose_sets import (
     variance_polynomial,
     without_intercept,
 )
+from foci.checks import check_share
 from foci.counting.counts import FociSample, check_dispersion
+from foci.counting.open_class import open_class_dispersion, open_class_words
 from foci.counting.poisson_limits import garwood_limits
-from foci.errors import FociError
 from foci.sample_dose.inverse import dispersion_index, set_status, shape_status
 from kinetics.curves import FloatArray
 
@@ -38,7 +39,7 @@ class MerkleDose:
     per_cell : float
         Mean per cell that was read: above the baseline if there is one.
     per_cell_interval : tuple of float
-        Its exact limits.
+        Its limits: exact for Poisson counts.
     interval_gy : tuple of float or None
         Dose limits; None where the doses are not one bounded interval.
     doses_gy : tuple of tuple of float
@@ -127,9 +128,8 @@ def merkle_dose(
     """
     from scipy.special import chdtri
 
-    for name, value in (("count_level", count_level), ("curve_level", curve_level)):
-        if not 0 < value < 1:
-            raise FociError(f"{name} must lie between 0 and 1, got {value}")
+    check_share(count_level, "count_level")
+    check_share(curve_level, "curve_level")
     phi = curve.dispersion if dispersion is None else dispersion
     check_dispersion(phi)
     y = sample.per_cell
@@ -159,12 +159,13 @@ def merkle_dose(
         doses[0] if one else None,
         doses,
         "; ".join(words) or "ok",
-        curve.assumptions,
+        (*curve.assumptions, *open_class_words([sample, *([baseline] if baseline else [])])),
     )
 
 
 def _limits(sample: FociSample, level: float, phi: float, dispersed: bool) -> tuple[float, float]:
     """Limits of a sample's mean per cell."""
+    phi *= open_class_dispersion(sample)
     low, high = (phi * limit for limit in garwood_limits(sample.foci / phi, level))
     if dispersed and sample.foci > 0:
         index = dispersion_index(sample)

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from foci.calibration import CalibrationCurve
+from foci.calibration.dose_sets import excess_dose, excess_sd
+from foci.checks import check_share
 from foci.counting.counts import FociSample
-from foci.errors import FociError
 from foci.sample_dose.partial_likelihood import (
     PartialLikelihood,
     log_likelihood_at,
@@ -117,8 +118,7 @@ def partial_body(
     """
     from scipy.stats import chi2
 
-    if not 0 < level < 1:
-        raise FociError(f"level must lie between 0 and 1, got {level}")
+    check_share(level, "level")
     grid = partial_likelihood(sample, baseline)
     (fraction, excess, background), top = _polished(sample, baseline, grid)
     limit = float(chi2.ppf(level, 1))
@@ -241,21 +241,3 @@ def _dose(
         max(dose - float(np.hypot(dose - low, spread)), 0.0),
         dose + float(np.hypot(high - dose, spread)),
     )
-
-
-def excess_dose(curve: CalibrationCurve, excess: float) -> float:
-    """Dose at which the rising part of a curve is above its intercept by an excess (Gy)."""
-    if curve.is_linear:
-        return excess / curve.slope_per_gy
-    linear, quadratic = float(curve.coefficients[1]), float(curve.coefficients[2])
-    inside = linear**2 + 4 * quadratic * excess
-    if inside < 0:
-        return curve.turning_dose_gy
-    return 2 * excess / max(linear + float(np.sqrt(inside)), 1e-300)
-
-
-def excess_sd(curve: CalibrationCurve, dose_gy: float | FloatArray) -> FloatArray:
-    """Standard deviation of the curve above its intercept at a dose (per cell)."""
-    g = curve.gradient(dose_gy)[..., 1:]
-    variance = ((g @ curve.covariance[1:, 1:]) * g).sum(-1)
-    return np.asarray(np.sqrt(np.maximum(variance, 0.0)))

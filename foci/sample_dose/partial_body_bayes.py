@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from foci.calibration import CalibrationCurve
+from foci.calibration.dose_sets import excess_dose, excess_sd
+from foci.checks import check_share
 from foci.counting.counts import FociSample
 from foci.errors import FociError
 from foci.repair.prior import BACKGROUND_MEAN_PER_CELL, BACKGROUND_SHAPE
-from foci.sample_dose.dose_grid import Grid, median_and_mode, shortest_interval
+from foci.sample_dose.dose_grid import Grid, median_and_mode, shortest_interval, trapezoid_weights
 from foci.sample_dose.dose_prior import DosePrior
-from foci.sample_dose.partial_body import _POISSON, excess_dose, excess_sd
+from foci.sample_dose.partial_body import _POISSON
 from foci.sample_dose.partial_likelihood import PartialLikelihood, partial_likelihood
 from kinetics.curves import FloatArray
 
@@ -113,8 +115,7 @@ def partial_body_posterior(
     >>> round(found.fraction_median, 2), round(found.dose_median_gy, 2), found.status
     (0.22, 0.16, 'ok')
     """
-    if not 0 < level < 1:
-        raise FociError(f"level must lie between 0 and 1, got {level}")
+    check_share(level, "level")
     prior = prior or DosePrior(0.0, 10.0, "uniform")
     low, high = prior.support_gy
     highest = float(curve.mean_per_cell(high) + 5 * curve.sd_per_cell(high))
@@ -124,12 +125,12 @@ def partial_body_posterior(
     likelihood = np.exp(log_marginal - log_marginal.max())
     joint = _over_curve(curve, dose, grid.excess_per_cell, likelihood)
     joint = joint * np.exp(prior.log_density(dose))
-    weight = joint * _steps(grid.fraction)[:, None] * _steps(dose)
+    weight = joint * trapezoid_weights(grid.fraction)[:, None] * trapezoid_weights(dose)
     if not weight.sum() > 0:
         raise FociError("the counts are impossible at every dose of the prior")
     joint, weight = joint / weight.sum(), weight / weight.sum()
-    fraction = _marginal(grid.fraction, (joint * _steps(dose)).sum(1))
-    of_dose = _marginal(dose, (joint * _steps(grid.fraction)[:, None]).sum(0))
+    fraction = _marginal(grid.fraction, (joint * trapezoid_weights(dose)).sum(1))
+    of_dose = _marginal(dose, (joint * trapezoid_weights(grid.fraction)[:, None]).sum(0))
     mean_dose = (grid.fraction[:, None] * dose).ravel()
     order = np.argsort(mean_dose)
     below = np.cumsum(weight.ravel()[order])
@@ -163,7 +164,7 @@ def _over_background(grid: PartialLikelihood) -> FloatArray:
 
     b = grid.background_per_cell
     log_prior = xlogy(BACKGROUND_SHAPE - 1, b) - BACKGROUND_SHAPE / BACKGROUND_MEAN_PER_CELL * b
-    log_weight = log_prior + np.log(_steps(b))
+    log_weight = log_prior + np.log(trapezoid_weights(b))
     return np.asarray(logsumexp(grid.log_likelihood + log_weight, axis=-1))
 
 
@@ -193,14 +194,8 @@ def _over_curve(
     return np.asarray(found @ (weight / weight.sum()))
 
 
-def _steps(axis: FloatArray) -> FloatArray:
-    """Trapezoidal weights of an axis."""
-    step = np.diff(axis)
-    return np.asarray(np.append(step, 0.0) + np.append(0.0, step)) / 2
-
-
 def _marginal(axis: FloatArray, density: FloatArray) -> Grid:
-    return Grid(axis[None], (density / (density * _steps(axis)).sum())[None])
+    return Grid(axis[None], (density / (density * trapezoid_weights(axis)).sum())[None])
 
 
 def _pair(values: FloatArray) -> tuple[float, float]:

@@ -56,9 +56,10 @@ def log_likelihood_at(
     Notes
     -----
     :math:`\sum_k c_k \ln[p\,\mathrm{Pois}(k; b+Y) + (1-p)\,\mathrm{Pois}(k; b)]
-    + x_0\ln b - n_0 b` with :math:`c_k` cells of k foci, up to a constant.
+    + x_0\ln b - n_0 b` with :math:`c_k` cells of k foci, up to a constant. An open last class K
+    has the tails :math:`P(k \ge K)` in place of the two Poisson probabilities.
     """
-    from scipy.special import gammaln, xlogy
+    from scipy.special import xlogy
 
     cells = np.array(sample.distribution, dtype=np.float64)
     number = np.flatnonzero(cells)
@@ -66,11 +67,22 @@ def log_likelihood_at(
     p = fraction[:, None, None]
     value = np.zeros((len(fraction), len(excess), len(background)))
     for k in number.tolist():
-        irradiated = np.exp(xlogy(k, total) - total - gammaln(k + 1))
-        spared = np.exp(xlogy(k, background) - background - gammaln(k + 1))
+        is_open = sample.open_last_class and k == len(cells) - 1
         with np.errstate(divide="ignore"):
-            value += cells[k] * np.log(spared + p * (irradiated - spared))
+            chance = p * _chance(k, total, is_open) + (1 - p) * _chance(k, background, is_open)
+            value += cells[k] * np.log(chance)
     return np.asarray(value + xlogy(baseline.foci, background) - baseline.cells * background)
+
+
+def _chance(count: int, mean: FloatArray, is_open: bool) -> FloatArray:
+    """Poisson probability of a count, or of so many or more."""
+    from scipy.special import gammainc, gammaln, xlogy
+
+    if is_open and count > 0:
+        return np.asarray(gammainc(count, mean))
+    if is_open:
+        return np.ones_like(mean)
+    return np.asarray(np.exp(xlogy(count, mean) - mean - gammaln(count + 1)))
 
 
 def partial_likelihood(

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from kinetics import SumOfExponentials
 from kinetics.cores import on_all_cores
 from kinetics.curves import FloatArray
-from radiobio.checks import positive
+from radiobio.checks import positive, together
 from radiobio.errors import RadiobioError
 
 _PARTED = 1e-5  # relative: nearer rates of repair and clearance are set apart by this
@@ -70,6 +70,7 @@ def focus_response(
         rate = np.concatenate([rate, slow], -1)
     if maturation_rate_per_h is not None:
         ripe = positive(maturation_rate_per_h, "maturation_rate_per_h")[..., None]
+        together(repair=rate[..., :1], maturation_rate_per_h=ripe)
         rate, weight, ripe = np.broadcast_arrays(rate, weight, ripe)
         rate = np.concatenate([rate, rate + ripe], -1)
         weight = np.concatenate([weight, -weight], -1)

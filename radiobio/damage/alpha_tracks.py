@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from kinetics import SumOfExponentials
 from kinetics.curves import FloatArray
-from radiobio.checks import not_negative, positive
+from radiobio.checks import not_negative, not_negatives, positive, together
 from radiobio.damage.dsb import foci_per_cell
 from radiobio.errors import RadiobioError
 
@@ -15,8 +15,8 @@ BETA_SHARE_RA223 = 0.037
 """Share of the beta particles in the blood dose of 223Ra with its daughters (Schumann S et al. Sci
 Rep 2018;8:2286)."""
 
-_JOULE_PER_KEV = 1.602176634e-16
-_KG_PER_UM3 = 1e-15  # water
+GY_PER_KEV_UM3 = 0.1602176634
+"""1 keV in 1 um3 of water of 1 g/ml (Gy), from the charge of the electron (SI 2019)."""
 
 
 def specific_energy_per_track_gy(
@@ -52,9 +52,11 @@ def specific_energy_per_track_gy(
     >>> float(specific_energy_per_track_gy(100.0, 6.2).round(3))
     0.531
     """
-    let = positive(let_kev_per_um, "let_kev_per_um")
-    diameter = positive(nucleus_diameter_um, "nucleus_diameter_um")
-    return np.asarray(let * _JOULE_PER_KEV * 4 / (np.pi * _KG_PER_UM3 * diameter**2))
+    let, diameter = together(
+        let_kev_per_um=positive(let_kev_per_um, "let_kev_per_um"),
+        nucleus_diameter_um=positive(nucleus_diameter_um, "nucleus_diameter_um"),
+    )
+    return np.asarray(GY_PER_KEV_UM3 * let * 4 / (np.pi * diameter**2))
 
 
 def alpha_tracks_per_gy(
@@ -103,9 +105,9 @@ def alpha_tracks_per_gy(
     share = not_negative(beta_share, "beta_share")
     if (share > 1).any():
         raise RadiobioError(f"beta_share must be between 0 and 1, got {share.max():g}")
-    return np.asarray(
-        (1 - share) / specific_energy_per_track_gy(let_kev_per_um, nucleus_diameter_um)
-    )
+    energy = specific_energy_per_track_gy(let_kev_per_um, nucleus_diameter_um)
+    together(beta_share=share, specific_energy=energy)
+    return np.asarray((1 - share) / energy)
 
 
 def track_components(
@@ -149,8 +151,9 @@ def track_components(
     ...                        repair_rate_per_h=rate, fraction=fraction).round(3)
     array([1.   , 0.475, 0.153])
     """
-    rate = not_negative(repair_rate_per_h, "repair_rate_per_h")
-    stays = not_negative(persistent_fraction, "persistent_fraction")
+    rate, stays = not_negatives(
+        repair_rate_per_h=repair_rate_per_h, persistent_fraction=persistent_fraction
+    )
     if (stays > 1).any():
         raise RadiobioError(f"persistent_fraction must be between 0 and 1, got {stays.max():g}")
     rate, stays = np.broadcast_arrays(rate, stays)

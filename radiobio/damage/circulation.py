@@ -10,7 +10,7 @@ import numpy.typing as npt
 from kinetics import SumOfExponentials
 from kinetics.curves import FloatArray
 from kinetics.structures import rate_matrix_amounts
-from radiobio.checks import not_negative, positive
+from radiobio.checks import not_negative, numbers, positive, times, together
 from radiobio.damage._focus_curves import like_time
 from radiobio.errors import RadiobioError
 from radiobio.repair import repair_components
@@ -53,7 +53,9 @@ def blood_exchange_per_h(
     share = positive(blood_share, "blood_share")
     if (share >= 1).any():
         raise RadiobioError(f"blood_share must be below 1, got {share.max():g}")
-    into_blood = 1 / positive(residence_time_h, "residence_time_h")
+    residence = positive(residence_time_h, "residence_time_h")
+    together(blood_share=share, residence_time_h=residence)
+    into_blood = 1 / residence
     into_blood, share = np.broadcast_arrays(into_blood, share)
     exchange = np.zeros((*share.shape, 2, 2))
     exchange[..., 0, 1] = into_blood
@@ -115,7 +117,7 @@ def foci_in_pools(
     ...               repair_rate_per_h=0.25).round(4)
     array([0.0631, 0.0413])
     """
-    time = not_negative(time_h, "time_h")
+    time = times(time_h)
     exchange = _off_diagonal(exchange_per_h)
     n_pools = exchange.shape[-1]
     if len(dose_rates) != n_pools:
@@ -187,7 +189,7 @@ def irradiated_share(
     >>> blood.round(3)
     array([1.   , 0.373, 0.02 ])
     """
-    time = not_negative(time_h, "time_h")
+    time = times(time_h)
     exchange = _off_diagonal(exchange_per_h)
     start = np.asarray(irradiated, dtype=bool)
     if start.shape != exchange.shape[-1:]:
@@ -198,7 +200,7 @@ def irradiated_share(
 
 
 def _off_diagonal(exchange_per_h: npt.ArrayLike) -> FloatArray:
-    exchange = np.array(exchange_per_h, dtype=np.float64)
+    exchange = numbers(exchange_per_h, "exchange_per_h").copy()
     if exchange.ndim < 2 or exchange.shape[-1] != exchange.shape[-2] or not exchange.size:
         raise RadiobioError(
             f"exchange_per_h must have the shape (..., n_pools, n_pools), got {exchange.shape}"

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from kinetics import SumOfExponentials
 from kinetics.cores import on_all_cores
 from kinetics.curves import FloatArray
-from radiobio.checks import not_negative
+from radiobio.checks import not_negative, times
 from radiobio.damage._focus_curves import focus_curves, focus_response
 from radiobio.errors import RadiobioError
 from radiobio.repair import repair_components
@@ -127,7 +127,7 @@ clearance_rate_per_h
         raise RadiobioError(f"quantile must be probabilities between 0 and 1, got {chances}")
     curves = focus_curves(
         dose_rate,
-        np.atleast_1d(not_negative(time_h, "time_h")),
+        np.atleast_1d(times(time_h)),
         focus_response(
             *repair_components(repair_rate_per_h, fraction),
             maturation_rate_per_h=maturation_rate_per_h,

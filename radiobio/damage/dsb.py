@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from kinetics import SumOfExponentials
 from kinetics.curves import FloatArray
-from radiobio.checks import not_negative
+from radiobio.checks import not_negative, not_negatives, times
 from radiobio.damage._focus_curves import focus_curves, focus_response, like_time
 from radiobio.errors import RadiobioError
 from radiobio.repair import repair_components
@@ -84,7 +84,7 @@ def foci_per_cell(
     >>> foci.round(4)
     array([0.0812, 0.0558])
     """
-    time = not_negative(time_h, "time_h")
+    time = times(time_h)
     curves = focus_curves(
         dose_rate,
         time,
@@ -158,19 +158,18 @@ def foci_after_irradiation(
     >>> at.round(2)
     array([0.72, 0.26, 0.  ])
     """
-    time = not_negative(time_h, "time_h")
+    time = times(time_h)
     t = np.atleast_1d(time)
-    duration, dose, induction, initial, background = (
-        not_negative(value, name)[..., None]
-        for value, name in (
-            (irradiation_h, "irradiation_h"),
-            (dose_gy, "dose_gy"),
-            (induction_per_gy, "induction_per_gy"),
-            (initial_per_cell, "initial_per_cell"),
-            (background_per_cell, "background_per_cell"),
-        )
-    )
     components = repair_components(repair_rate_per_h, fraction)
+    given = not_negatives(
+        irradiation_h=irradiation_h,
+        dose_gy=dose_gy,
+        induction_per_gy=induction_per_gy,
+        initial_per_cell=initial_per_cell,
+        background_per_cell=background_per_cell,
+        repair=np.zeros(components[0].shape[:-1]),
+    )
+    duration, dose, induction, initial, background = (value[..., None] for value in given[:-1])
     visible = focus_response(*components, clearance_rate_per_h=clearance_rate_per_h)
     induced = focus_response(
         *components,
@@ -179,8 +178,8 @@ def foci_after_irradiation(
     )
     above = initial * _mean_response(*visible, t, np.zeros_like(duration))
     with np.errstate(divide="ignore", invalid="ignore"):
-        given = np.where(duration > 0, np.minimum(t / duration, 1.0), 1.0)
-    above = above + induction * dose * given * _mean_response(*induced, t, duration)
+        share = np.where(duration > 0, np.minimum(t / duration, 1.0), 1.0)
+    above = above + induction * dose * share * _mean_response(*induced, t, duration)
     return like_time(background + above, time)
 
 
@@ -222,11 +221,10 @@ def induction_from_apparent_slope(
     >>> float(induction_from_apparent_slope(14.37, 0.25, 1.0).round(2))
     16.24
     """
-    slope = not_negative(slope_per_gy, "slope_per_gy")
-    exponent = not_negative(repair_rate_per_h, "repair_rate_per_h") * not_negative(
-        irradiation_h, "irradiation_h"
+    slope, rate, duration = not_negatives(
+        slope_per_gy=slope_per_gy, repair_rate_per_h=repair_rate_per_h, irradiation_h=irradiation_h
     )
-    return np.asarray(slope / _mean_survival(exponent))
+    return np.asarray(slope / _mean_survival(rate * duration))
 
 
 def _mean_response(
@@ -277,11 +275,13 @@ def visible_clusters_per_cell(
     ...                           breaks_per_cluster=3.0).round(4)
     array([9.5021, 2.5918])
     """
-    share = not_negative(unrepaired, "unrepaired")
+    share, clusters, mean = not_negatives(
+        unrepaired=unrepaired,
+        clusters_per_cell=clusters_per_cell,
+        breaks_per_cluster=breaks_per_cluster,
+    )
     if (share > 1).any():
         raise RadiobioError(f"unrepaired is a share between 0 and 1, got {share.max():g}")
-    clusters = not_negative(clusters_per_cell, "clusters_per_cell")
-    mean = not_negative(breaks_per_cluster, "breaks_per_cluster")
     return np.asarray(-clusters * np.expm1(-mean * share))
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinetics.curves import FloatArray
-from radiobio.checks import not_negative
+from radiobio.checks import check_whole, not_negative
 from radiobio.errors import RadiobioError
 
 _ALPHA_DOSE_GY = (0.025, 0.05, 0.1)
@@ -155,8 +155,7 @@ def _drawn(
 ) -> DrawsByDose:
     """Values drawn at the doses of the table, and between them by the logarithm of the dose."""
     dose = not_negative(dose_gy, "dose_gy")
-    if n_draws < 1:
-        raise RadiobioError(f"n_draws must be one or more, got {n_draws}")
+    check_whole(n_draws, "n_draws")
     at, value, sd = (np.array(column) for column in table)
     drawn = np.maximum(rng.normal(value, sd, (n_draws, len(at))), 0.0)
     place = np.interp(np.log(np.clip(dose, at[0], at[-1])), np.log(at), np.arange(len(at)))

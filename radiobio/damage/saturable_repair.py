@@ -8,7 +8,7 @@ import numpy.typing as npt
 from kinetics import SumOfExponentials
 from kinetics.cores import on_all_cores
 from kinetics.curves import FloatArray
-from radiobio.checks import not_negative, positive
+from radiobio.checks import not_negative, positive, times, together
 from radiobio.damage._focus_curves import like_time
 from radiobio.errors import RadiobioError
 
@@ -72,7 +72,7 @@ def saturable_foci_per_cell(
     """
     from radiobio.damage._saturable_kernels import saturable_foci
 
-    time = not_negative(time_h, "time_h")
+    time = times(time_h)
     scalars = [
         not_negative(induction_per_gy, "induction_per_gy"),
         not_negative(capacity_per_h, "capacity_per_h"),
@@ -156,16 +156,14 @@ def saturable_repair_left(
     """
     from scipy.special import wrightomega
 
-    time = not_negative(time_h, "time_h")
-    initial, capacity, background = (
-        not_negative(value, name)[..., None]
-        for value, name in (
-            (initial_per_cell, "initial_per_cell"),
-            (capacity_per_h, "capacity_per_h"),
-            (background_per_cell, "background_per_cell"),
-        )
+    time = times(time_h)
+    given = together(
+        initial_per_cell=not_negative(initial_per_cell, "initial_per_cell"),
+        capacity_per_h=not_negative(capacity_per_h, "capacity_per_h"),
+        background_per_cell=not_negative(background_per_cell, "background_per_cell"),
+        half_capacity_per_cell=positive(half_capacity_per_cell, "half_capacity_per_cell"),
     )
-    half = positive(half_capacity_per_cell, "half_capacity_per_cell")[..., None]
+    initial, capacity, background, half = (value[..., None] for value in given)
     with np.errstate(divide="ignore"):
         logarithm = np.log(initial / half) + (initial - capacity * np.atleast_1d(time)) / half
     return like_time(background + half * wrightomega(logarithm), time)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from kinetics import SumOfExponentials
 from kinetics.curves import FloatArray
-from radiobio.checks import not_negative, positive
+from radiobio.checks import not_negative, numbers, positive, together
 from radiobio.errors import RadiobioError
 from radiobio.survival.protraction import dose_pairs
 
@@ -75,19 +75,21 @@ def bed_gy(
     28.1585
     """
     cycles = [dose_rate] if isinstance(dose_rate, SumOfExponentials) else list(dose_rate)
-    if not cycles:
-        raise RadiobioError("bed_gy needs at least one dose-rate curve")
+    if not cycles or not all(isinstance(cycle, SumOfExponentials) for cycle in cycles):
+        raise RadiobioError("bed_gy needs at least one dose-rate curve, each a SumOfExponentials")
     ratio = positive(alpha_beta_gy, "alpha_beta_gy")
     repair_rate = np.log(2) / positive(repair_half_life_h, "repair_half_life_h")
     relative = positive(rbe_max, "rbe_max")
     if start_h is None:
         groups, start = [[cycle] for cycle in cycles], np.zeros(1)
     else:
-        groups, start = [cycles], np.asarray(start_h, dtype=np.float64)
+        groups, start = [cycles], numbers(start_h, "start_h")
     parts = [
         dose_pairs(group, repair_rate, fraction=fraction, start_h=start, until_h=until_h)
         for group in groups
     ]
+    for dose, _ in parts:
+        together(dose_rate=dose[..., 0], alpha_beta_gy=ratio, rbe_max=relative)
     return np.asarray(
         sum(relative * dose.sum(-1) + pairs.sum((-1, -2)) / ratio for dose, pairs in parts)
     )
@@ -110,15 +112,19 @@ def eqd2_gy(bed_gy: npt.ArrayLike, *, alpha_beta_gy: npt.ArrayLike) -> FloatArra
     Raises
     ------
     RadiobioError
-        If alpha/beta is not above zero.
+        If alpha/beta is not above zero or the BED not finite.
 
     Examples
     --------
     >>> float(eqd2_gy(28.1585, alpha_beta_gy=2.6).round(4))
     15.9157
     """
-    ratio = positive(alpha_beta_gy, "alpha_beta_gy")
-    return np.asarray(np.asarray(bed_gy, dtype=np.float64) / (1 + 2 / ratio))
+    bed, ratio = together(
+        bed_gy=numbers(bed_gy, "bed_gy"), alpha_beta_gy=positive(alpha_beta_gy, "alpha_beta_gy")
+    )
+    if not np.isfinite(bed).all():
+        raise RadiobioError("bed_gy must be finite")
+    return np.asarray(bed / (1 + 2 / ratio))
 
 
 def repopulation_gy(
@@ -166,8 +172,11 @@ def repopulation_gy(
     doubling = not_negative(doubling_time_h, "doubling_time_h", finite=False)
     if not (doubling > 0).all():
         raise RadiobioError("doubling_time_h must be above zero")
-    grown = np.maximum(
-        not_negative(treatment_time_h, "treatment_time_h") - not_negative(kick_off_h, "kick_off_h"),
-        0.0,
+    time, kick_off, _, _ = together(
+        treatment_time_h=not_negative(treatment_time_h, "treatment_time_h"),
+        kick_off_h=not_negative(kick_off_h, "kick_off_h"),
+        alpha_per_gy=alpha,
+        doubling_time_h=doubling,
     )
+    grown = np.maximum(time - kick_off, 0.0)
     return np.asarray(np.log(2) * grown / (alpha * doubling))

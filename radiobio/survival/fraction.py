@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinetics.curves import FloatArray
-from radiobio.checks import not_negative
+from radiobio.checks import not_negative, not_negatives, numbers, together
 from radiobio.errors import RadiobioError
 
 
@@ -45,14 +45,11 @@ def log_survival(
     >>> float(np.exp(log_survival(2.0, alpha_per_gy=0.55, beta_per_gy2=0.04)).round(4))
     0.2837
     """
-    dose, alpha, beta, g = (
-        not_negative(value, name)
-        for value, name in (
-            (dose_gy, "dose_gy"),
-            (alpha_per_gy, "alpha_per_gy"),
-            (beta_per_gy2, "beta_per_gy2"),
-            (protraction, "protraction"),
-        )
+    dose, alpha, beta, g = not_negatives(
+        dose_gy=dose_gy,
+        alpha_per_gy=alpha_per_gy,
+        beta_per_gy2=beta_per_gy2,
+        protraction=protraction,
     )
     return np.asarray(-alpha * dose - g * beta * dose**2)
 
@@ -106,21 +103,18 @@ def mixed_log_survival(
     >>> float(both.round(3))
     -0.852
     """
-    dose, alpha, beta, g = (
-        not_negative(value, name)
-        for value, name in (
-            (dose_gy, "dose_gy"),
-            (alpha_per_gy, "alpha_per_gy"),
-            (beta_per_gy2, "beta_per_gy2"),
-            (protraction, "protraction"),
-        )
+    dose, alpha, beta = not_negatives(
+        dose_gy=dose_gy, alpha_per_gy=alpha_per_gy, beta_per_gy2=beta_per_gy2
     )
+    g = not_negative(protraction, "protraction")
     if dose.ndim == 0:
         raise RadiobioError("dose_gy needs a last axis of fields, got a scalar")
     n = dose.shape[-1]
     if g.ndim and g.shape[-2:] != (n, n):
         raise RadiobioError(f"protraction must end in shape ({n}, {n}), got {g.shape}")
     lesions = np.sqrt(beta) * dose
+    if g.ndim:
+        together(fields=lesions[..., 0], protraction=g[..., 0, 0])
     pairs = g * lesions[..., :, None] * lesions[..., None, :]
     return np.asarray(-(alpha * dose).sum(-1) - pairs.sum((-1, -2)))
 
@@ -150,7 +144,8 @@ def rbe_weighted_dose_gy(dose_gy: npt.ArrayLike, rbe: npt.ArrayLike) -> FloatArr
     >>> float(rbe_weighted_dose_gy([1.0, 0.1], [1.0, 5.0]))
     1.5
     """
-    weighted = not_negative(dose_gy, "dose_gy") * not_negative(rbe, "rbe")
+    dose, relative = not_negatives(dose_gy=dose_gy, rbe=rbe)
+    weighted = dose * relative
     if weighted.ndim == 0:
         raise RadiobioError("a last axis of fields is needed, got scalars")
     return np.asarray(weighted.sum(-1))
@@ -189,11 +184,13 @@ def isoeffective_dose_gy(
     >>> float(isoeffective_dose_gy(-0.852, alpha_per_gy=0.28, beta_per_gy2=0.052).round(3))
     2.169
     """
-    effect = not_negative(-np.asarray(log_survival, dtype=np.float64), "-log_survival")
-    alpha = not_negative(alpha_per_gy, "alpha_per_gy")
-    quadratic = not_negative(protraction, "protraction") * not_negative(
-        beta_per_gy2, "beta_per_gy2"
+    effect, alpha, beta, g = not_negatives(
+        minus_log_survival=-numbers(log_survival, "log_survival"),
+        alpha_per_gy=alpha_per_gy,
+        beta_per_gy2=beta_per_gy2,
+        protraction=protraction,
     )
+    quadratic = g * beta
     if ((alpha == 0) & (quadratic == 0)).any():
         raise RadiobioError("alpha_per_gy and beta_per_gy2 must not both be zero")
     root = alpha + np.sqrt(alpha**2 + 4 * quadratic * effect)
@@ -232,8 +229,10 @@ def tumour_control_probability(log_survival: npt.ArrayLike, clonogens: npt.Array
     >>> round(float(tumour_control_probability([-0.147 * 150.0], [1.79e8])), 3)
     0.954
     """
-    effect = not_negative(-np.asarray(log_survival, dtype=np.float64), "-log_survival")
-    survivors = not_negative(clonogens, "clonogens") * np.exp(-effect)
+    effect, cells = not_negatives(
+        minus_log_survival=-numbers(log_survival, "log_survival"), clonogens=clonogens
+    )
+    survivors = cells * np.exp(-effect)
     if survivors.ndim == 0:
         raise RadiobioError("a last axis of voxels is needed, got scalars")
     return np.asarray(np.exp(-survivors.sum(-1)))

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from kinetics import SumOfExponentials
 from kinetics.curves import FloatArray
-from radiobio.checks import not_negative
+from radiobio.checks import not_negative, not_negatives, numbers, together
 from radiobio.errors import RadiobioError
 from radiobio.repair import repair_components
 from radiobio.survival.pair_integrals import pair_dose
@@ -152,15 +152,21 @@ def dose_pairs(
         raise RadiobioError("at least one dose-rate curve is needed, got none")
     rate, share = repair_components(repair_rate_per_h, fraction)
     until = not_negative(until_h, "until_h", finite=False)
+    start = numbers(start_h, "start_h")
     try:
-        start = np.broadcast_to(np.asarray(start_h, dtype=np.float64), (len(curves),))
+        start = np.broadcast_to(start, (len(curves),))
     except ValueError:
         raise RadiobioError(
             f"start_h needs one time for each of the {len(curves)} dose rates, got shape "
-            f"{np.shape(start_h)}"
+            f"{start.shape}"
         ) from None
     if not np.isfinite(start).all():
         raise RadiobioError("start_h must be finite")
+    together(
+        **{f"dose rate {i + 1}": np.empty(c.shape) for i, c in enumerate(curves)},
+        repair_rate_per_h=rate[..., 0],
+        until_h=until,
+    )
     for curve in curves:
         endless = (curve.rate_per_h == 0) & (curve.amplitude != 0)
         if (endless & np.isinf(until)[..., None]).any():
@@ -222,10 +228,10 @@ def lea_catcheside_g_constant_rate(
     >>> float(lea_catcheside_g_constant_rate(2.0, 0.5).round(6))
     0.735759
     """
-    x = not_negative(irradiation_h, "irradiation_h") * not_negative(
-        repair_rate_per_h, "repair_rate_per_h"
-    )
+    duration, rate = not_negatives(irradiation_h=irradiation_h, repair_rate_per_h=repair_rate_per_h)
+    x = np.minimum(duration, 1e150) * np.minimum(rate, 1e150)
     with np.errstate(divide="ignore", invalid="ignore"):
-        closed = 2 * (x + np.expm1(-x)) / x**2
+        closed = 2 * ((1 + np.expm1(-x) / x) / x)
     # below 1e-3 the closed form loses digits; the next term of the series is x^3/60
-    return np.asarray(np.where(x < 1e-3, 1 - x / 3 + x**2 / 12, closed))
+    small = np.minimum(x, 1e-3)
+    return np.asarray(np.where(x < 1e-3, 1 - small / 3 + small**2 / 12, closed))

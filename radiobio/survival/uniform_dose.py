@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinetics.curves import FloatArray
-from radiobio.checks import not_negative, positive, shares
+from radiobio.checks import not_negative, numbers, positive, shares, together
 from radiobio.errors import RadiobioError
 
 
@@ -49,11 +49,12 @@ def eud_gy(
     >>> float(eud_gy([10.0, 20.0], alpha_per_gy=0.3).round(4))
     12.1485
     """
-    bed = np.asarray(bed_gy, dtype=np.float64)
+    bed = numbers(bed_gy, "bed_gy")
     if not np.isfinite(bed).all():
         raise RadiobioError("bed_gy must be finite")
     share = shares(weight, bed)
     alpha = positive(alpha_per_gy, "alpha_per_gy")
+    together(bed_gy=bed[..., 0], alpha_per_gy=alpha)
     with np.errstate(divide="ignore"):
         log_term = np.log(share) - alpha[..., None] * bed
     return np.asarray(-_log_sum(log_term) / alpha)
@@ -97,7 +98,8 @@ def geud_gy(
     """
     dose = not_negative(dose_gy, "dose_gy")
     share = shares(weight, dose)
-    a = np.asarray(exponent, dtype=np.float64)
+    a = numbers(exponent, "exponent")
+    together(dose_gy=share[..., 0], exponent=a)
     if np.isnan(a).any() or (a == 0).any():
         raise RadiobioError("exponent must be a number other than zero")
     used = np.where(share > 0, dose, np.nan)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from radiobio.checks import check_whole, number
 from radiobio.errors import RadiobioError
 from radiobio.tracks.spectrum import PARTICLES, HitSpectrum, checked_dose
 
@@ -80,9 +81,10 @@ class CellCounts:
         Returns
         -------
         float
-            With fewer cells the counts pass for Poisson.
+            With fewer cells the counts pass for Poisson; infinite where they are.
         """
-        return float(1 + 2 * (u / (self.dispersion - 1)) ** 2)
+        excess = self.dispersion - 1
+        return float(1 + 2 * (u / excess) ** 2) if excess > 0 else float("inf")
 
     def to_frame(self) -> pd.DataFrame:
         """One row a count: its probability, and that of a Poisson distribution."""
@@ -140,16 +142,16 @@ def breaks_per_cell(
     >>> bool(foci.dispersion < 1.2)
     True
     """
-    dose = float(checked_dose(dose_gy))
-    if not 0 <= detected <= 1:
+    dose = float(checked_dose(number(dose_gy, "dose_gy")))
+    if not 0 <= number(detected, "detected") <= 1:
         raise RadiobioError(f"detected must be a share from 0 to 1, got {detected!r}")
     size = _yield_by_hit(hits, breaks_per_gy) * detected * hits.z_gy
     share = hits.weight / hits.weight.sum()
-    number = dose / hits.z_f_gy
+    n_hits = dose / hits.z_f_gy
     first, second = float(share @ size), float(share @ size**2)
-    mean = number * first
-    sd = np.sqrt(number * (first + second))
-    largest = float(size.max()) if len(size) and number > 0 else 0.0
+    mean = n_hits * first
+    sd = np.sqrt(n_hits * (first + second))
+    largest = float(size.max()) if len(size) and n_hits > 0 else 0.0
     reach = mean + 12 * sd + 2 * largest + 30
     if reach > _LARGEST_COUNT:
         raise RadiobioError(
@@ -159,10 +161,10 @@ def breaks_per_cell(
     phase = np.exp(-2j * np.pi * np.arange(n // 2 + 1) / n)
     part, centre = _binned(size, share)
     single = np.array([part @ np.exp(centre * (s - 1)) for s in phase])
-    probability = np.fft.irfft(np.exp(number * (single - 1)), n).clip(0.0)
+    probability = np.fft.irfft(np.exp(n_hits * (single - 1)), n).clip(0.0)
     kept = max(int(np.searchsorted(np.cumsum(probability), 1 - 1e-12)) + 1, 2)
     return CellCounts(
-        probability[:kept], mean, 1 + second / first if first > 0 else 1.0, number, dose,
+        probability[:kept], mean, 1 + second / first if first > 0 else 1.0, n_hits, dose,
         "ok" if first > 0 else "no breaks: the yield is zero",
         (*hits.assumptions, _YIELD_ASSUMPTION),
     )  # fmt: skip
@@ -197,12 +199,21 @@ def specific_energy_distribution(
     Notes
     -----
     Compound Poisson: the transform is :math:`\exp\{\nu[\hat f_1 - 1]\}`. Each hit is shared
-    between the two nearest values so that the mean stays exact.
+    between the two nearest values so that the mean stays as it is.
+
+    Examples
+    --------
+    >>> from radiobio.tracks import simulate_hits
+    >>> hits = simulate_hits("Ra-223", rng=np.random.default_rng(1), n_histories=20_000)
+    >>> z, share = specific_energy_distribution(hits.particle("alpha"), 0.1)
+    >>> float((share @ z).round(3))
+    0.1
     """
-    dose = float(checked_dose(dose_gy))
-    if dose == 0 or n_bins < 16:
-        raise RadiobioError(f"dose_gy must be positive and n_bins 16 or more, got {dose}, {n_bins}")
-    number = dose / hits.z_f_gy
+    dose = float(checked_dose(number(dose_gy, "dose_gy")))
+    check_whole(n_bins, "n_bins", least=16)
+    if dose == 0:
+        raise RadiobioError("dose_gy must be positive: without dose no nucleus is hit")
+    n_hits = dose / hits.z_f_gy
     top = dose + 10 * np.sqrt(dose * hits.z_d_gy) + 2 * float(hits.z_gy.max())
     grid = np.linspace(0.0, top, n_bins)
     place = hits.z_gy / grid[1]
@@ -210,14 +221,14 @@ def specific_energy_distribution(
     part = hits.weight / hits.weight.sum()
     single = np.bincount(low, part * (1 - (place - low)), n_bins)
     single += np.bincount(low + 1, part * (place - low), n_bins)
-    transform = np.exp(number * (np.fft.rfft(single, 2 * n_bins) - 1))
+    transform = np.exp(n_hits * (np.fft.rfft(single, 2 * n_bins) - 1))
     probability = np.fft.irfft(transform, 2 * n_bins)[:n_bins].clip(0.0)
     return grid, probability / probability.sum()
 
 
 def _yield_by_hit(hits: HitSpectrum, breaks_per_gy: float | Mapping[str, float]) -> FloatArray:
     if not isinstance(breaks_per_gy, Mapping):
-        breaks_per_gy = dict.fromkeys(PARTICLES, float(breaks_per_gy))
+        breaks_per_gy = dict.fromkeys(PARTICLES, number(breaks_per_gy, "breaks_per_gy"))
     missing = {PARTICLES[index] for index in np.unique(hits.kind)} - set(breaks_per_gy)
     if missing:
         raise RadiobioError(f"breaks_per_gy lacks {sorted(missing)}, which {hits.source} emits")

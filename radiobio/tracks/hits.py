@@ -13,9 +13,11 @@ from dosimetry.chains import RadiationSource
 from dosimetry.nuclides import Nuclide
 from dosimetry.transport.emissions import emissions, members
 from kinetics.cores import on_all_cores
+from radiobio.checks import check_whole, number
+from radiobio.damage.alpha_tracks import GY_PER_KEV_UM3
 from radiobio.errors import RadiobioError
 from radiobio.tracks import _columns as col
-from radiobio.tracks.spectrum import GY_PER_KEV_UM3, PARTICLES, HitSpectrum
+from radiobio.tracks.spectrum import PARTICLES, HitSpectrum
 from radiobio.tracks.stopping import (
     ALPHA_MEV,
     ELECTRON_MEV,
@@ -155,9 +157,9 @@ def simulate_particle_hits(
         raise RadiobioError(f"particle must be one of {PARTICLES}, got {particle!r}")
     limits = ALPHA_MEV if particle == "alpha" else ELECTRON_MEV
     plural = "alpha particles" if particle == "alpha" else "electrons"
-    energy = float(checked_energy(energy_mev, limits, plural)) * _KEV_PER_MEV
+    energy = float(checked_energy(number(energy_mev, "energy_mev"), limits, plural)) * _KEV_PER_MEV
     bins = {particle: np.array([[energy, energy, 1.0]])}
-    name = f"{particle} {energy_mev:g} MeV"
+    name = f"{particle} {energy / _KEV_PER_MEV:g} MeV"
     return _simulate(name, bins, rng, nucleus_radius_um, cell_radius_um, region, n_histories)
 
 
@@ -193,8 +195,7 @@ def _simulate(
     n_histories: int,
 ) -> HitSpectrum:
     settings = _settings(nucleus_radius_um, cell_radius_um, region)
-    if n_histories < 100:
-        raise RadiobioError(f"n_histories must be 100 or more, got {n_histories}")
+    check_whole(n_histories, "n_histories", least=100)
     energy = {kind: float(table[:, :2].mean(axis=1) @ table[:, 2]) for kind, table in bins.items()}
     if sum(energy.values()) <= 0:
         raise RadiobioError(f"{name} emits neither electrons nor alpha particles: nothing can hit")
@@ -225,7 +226,11 @@ def _simulate(
 def _settings(nucleus_radius_um: float, cell_radius_um: float, region: str) -> FloatArray:
     if region not in REGIONS:
         raise RadiobioError(f"region must be one of {REGIONS}, got {region!r}")
-    if not 0 < nucleus_radius_um <= cell_radius_um <= _LARGEST_UM:
+    nucleus, cell = (
+        number(nucleus_radius_um, "nucleus_radius_um"),
+        number(cell_radius_um, "cell_radius_um"),
+    )
+    if not 0 < nucleus <= cell <= _LARGEST_UM:
         raise RadiobioError(
             "radii must satisfy 0 < nucleus_radius_um <= cell_radius_um <= "
             f"{_LARGEST_UM:g}, got {nucleus_radius_um!r} and {cell_radius_um!r}"

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from radiobio.checks import numbers
 from radiobio.errors import RadiobioError
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ FloatArray = npt.NDArray[np.float64]
 
 PARTICLES = ("electron", "alpha")
 """Kinds of particle that hit."""
-GY_PER_KEV_UM3 = 0.1602176634
-"""1 keV in 1 um3 of water of 1 g/ml (Gy); exact, from the charge of the electron (SI 2019)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,7 +189,7 @@ class HitSpectrum:
 
 def checked_dose(dose_gy: npt.ArrayLike) -> FloatArray:
     """Doses (Gy) as an array; RadiobioError unless finite and not negative."""
-    dose = np.asarray(dose_gy, dtype=np.float64)
+    dose = numbers(dose_gy, "dose_gy")
     if not (np.isfinite(dose).all() and (dose >= 0).all()):
         raise RadiobioError(f"dose_gy must be finite and zero or positive, got {dose_gy!r}")
     return dose

@@ -15,6 +15,7 @@ from dosimetry.transport.electrons import (
     csda_range,
     straggling,
 )
+from radiobio.checks import numbers
 from radiobio.errors import RadiobioError
 from radiobio.tracks import _columns as col
 
@@ -113,7 +114,7 @@ def checked_energy(
     energy_mev: npt.ArrayLike, limits: tuple[float, float], particles: str
 ) -> FloatArray:
     """Energies (MeV) as an array; RadiobioError unless they lie within the limits."""
-    energy = np.asarray(energy_mev, dtype=np.float64)
+    energy = numbers(energy_mev, "energy_mev")
     low, high = limits
     if not ((energy >= low) & (energy <= high)).all():
         raise RadiobioError(

@@ -13,7 +13,10 @@ PACKAGES = [
     "kinetics.population", "kinetics.estimation", "kinetics.diagnostics", "kinetics.individual",
     "kinetics.inference", "dosimetry", "dosimetry.s_values", "dosimetry.s_values.readers",
     "dosimetry.recovery", "dosimetry.uncertainty", "dosimetry.transport", "dosimetry.voxels",
-    "dosimetry.imaging", "radiobio", "radiobio.survival", "radiobio.tracks", "foci", "hemadose",
+    "dosimetry.imaging", "radiobio", "radiobio.damage", "radiobio.survival",
+    "radiobio.tracks", "foci", "foci.counting", "foci.calibration", "foci.detectability",
+    "foci.sample_dose", "foci.repair", "foci.patient_dose", "foci.cytogenetics", "foci.images",
+    "hemadose",
 ]  # fmt: skip
 UNITS = (
     "h", "d", "day", "days", "per_h", "mbq", "gbq", "mbq_per_ml", "mbq_h", "gy", "gy_per_h",
@@ -29,7 +32,7 @@ DIMENSIONS = re.compile(
 FREE = {
     "dose_rate", "dose_rates", "dose_rate_shape", "dose_method", "dose_index", "rate_log_sd",
     "weight", "log_weight", "log_density", "relative_time", "rate_ratio", "dose_start",
-    "needs_dose", "rate",
+    "needs_dose", "rate", "density", "height_share",
 }  # fmt: skip
 
 

@@ -4,6 +4,8 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 
@@ -15,11 +17,12 @@ def test_the_python_of_the_readme_runs(monkeypatch, capsys):
     assert "treat" in capsys.readouterr().out
 
 
-def test_the_python_of_the_dosimetry_guide_runs(monkeypatch):
+@pytest.mark.parametrize("guide", ["dosimetry.md", "foci.md"])
+def test_the_python_of_a_guide_runs(guide, monkeypatch):
     monkeypatch.chdir(ROOT)
-    text = (ROOT / "docs" / "dosimetry.md").read_text("utf-8")
+    text = (ROOT / "docs" / guide).read_text("utf-8")
     code = "\n".join(re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL))
-    exec(compile(code, "docs/dosimetry.md", "exec"), {})
+    exec(compile(code, f"docs/{guide}", "exec"), {})
 
 
 def test_links_lead_to_files():

@@ -56,7 +56,7 @@ def test_draws_are_no_negative_rates_and_follow_the_seed():
     ("change", "message"),
     [
         ({"dose_gy": -0.1}, "dose_gy"),
-        ({"n_draws": 0}, "n_draws must be one or more"),
+        ({"n_draws": 0}, "n_draws must be a whole number"),
         ({"counted": "by eye"}, "counted must be one of"),
     ],
 )

@@ -8,6 +8,7 @@ from dosimetry import nuclide
 from dosimetry.transport import _columns as transport_columns
 from dosimetry.transport.particle_kernels import shells
 from dosimetry.transport.run import run
+from radiobio.damage.alpha_tracks import GY_PER_KEV_UM3
 from radiobio.errors import RadiobioError
 from radiobio.tracks import _columns as col
 from radiobio.tracks import (
@@ -16,7 +17,6 @@ from radiobio.tracks import (
     simulate_particle_hits,
 )
 from radiobio.tracks.hits import _run, _settings, source_bins
-from radiobio.tracks.spectrum import GY_PER_KEV_UM3
 
 RADIUS = 3.1
 VOLUME = 4 / 3 * np.pi * RADIUS**3
