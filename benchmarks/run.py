@@ -28,6 +28,7 @@ TASKS = {
     "voxel-kernel": ("voxels", "kernel_rows"),
     "bayes": ("bayes", "bayes_rows"),
     "foci-bayes": ("foci_bayes", "foci_bayes_rows"),
+    "foci-images": ("foci_images", "foci_image_rows"),
     "cores": ("all_cores", "all_cores_rows"),
     "start": ("start", "start_rows"),
 }

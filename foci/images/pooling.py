@@ -43,7 +43,7 @@ def recalibrate(counts: Sequence[ImageCounts]) -> tuple[ImageCounts, ...]:
     >>> import numpy as np
     >>> from foci.images.detect import count_foci
     >>> from foci.images.simulate import simulate_image
-    >>> image = simulate_image(4, rng=np.random.default_rng(2), foci_counts=[0, 0, 0, 1]).image
+    >>> image = simulate_image(12, rng=np.random.default_rng(2), foci_counts=[0] * 12).image
     >>> first = count_foci(image)
     >>> again, = recalibrate([first])
     >>> again.share < first.share
@@ -72,9 +72,10 @@ def foci_sample(
     Returns
     -------
     sample : FociSample
-        Nuclei that count, and their expected foci rounded to a whole number.
+        Nuclei that count, the objects of probability above 0.5 in them, and the number of nuclei
+        with 0, 1, 2, ... of these.
     dispersion : float
-        Variance over mean of the count, at least 1.
+        Variance over mean that the doubt about each object adds to a Poisson count; at least 1.
 
     Raises
     ------
@@ -83,11 +84,11 @@ def foci_sample(
 
     Notes
     -----
-    The number of foci is n s, with n candidates of which a share s are foci. With f1 and f0 the
-    densities of the classifier's score in foci and background, the information on s is
-    I = sum ((f1 - f0) / (s f1 + (1 - s) f0))^2, so that the variance of n s over its mean, with
-    the Poisson variance of the foci themselves, is n / (I s) + s; it is 1 where foci and
-    background never overlap and grows with the doubt about each object.
+    With p the probabilities of all objects, recalibrated, the true number of foci has the variance
+    sum p (1 - p) where the images are given, so that the dispersion is
+    1 + sum p (1 - p) / sum p. It is 1 where every object is certain. Probabilities are right on
+    average over the simulated conditions of training, not at each microscope, so that counts
+    belong to a calibration curve counted in the same way.
 
     Examples
     --------
@@ -96,7 +97,7 @@ def foci_sample(
     >>> from foci.images.simulate import simulate_image
     >>> image = simulate_image(3, rng=np.random.default_rng(1), foci_counts=[2, 0, 1]).image
     >>> sample, dispersion = foci_sample([count_foci(image)], cycle=1, time_h=2.0)
-    >>> sample.cells, sample.foci, 1.0 <= dispersion < 1.5
+    >>> sample.cells, sample.foci, 1.0 <= dispersion < 1.8
     (3, 3, True)
     """
     again = recalibrate(counts)
@@ -107,9 +108,10 @@ def foci_sample(
             f"none of the {sum(len(each.nuclei) for each in again)} nuclei in {len(again)} images "
             f"can be counted ({', '.join(flags) or 'no nuclei found'}); a sample needs at least one"
         )
-    foci = sum(each.expected_foci for each in again)
-    sample = FociSample(cycle, time_h, cells, round(foci))
-    return sample, _dispersion(_probabilities(again), again[0].share)
+    foci = [n.foci for each in again for n in each.nuclei if n.used]
+    distribution = tuple(int(count) for count in np.bincount(foci))
+    sample = FociSample.from_distribution(distribution, cycle=cycle, time_h=time_h)
+    return sample, _dispersion(_probabilities(again))
 
 
 def _at_share(counts: ImageCounts, share: float) -> ImageCounts:
@@ -142,12 +144,7 @@ def _probabilities(counts: Sequence[ImageCounts]) -> FloatArray:
     return np.concatenate(pooled)
 
 
-def _dispersion(probability: FloatArray, share: float) -> float:
-    if len(probability) == 0:
-        return 1.0
-    # (f1 - f0) / f of each candidate, from its probability.
-    slope = probability / share - (1 - probability) / (1 - share)
-    information = float((slope**2).sum())
-    if information == 0:
-        return 1.0
-    return max(1.0, len(probability) / (information * share) + share)
+def _dispersion(probability: FloatArray) -> float:
+    expected = float(probability.sum())
+    doubt = float((probability * (1 - probability)).sum())
+    return 1 + doubt / expected if expected else 1.0

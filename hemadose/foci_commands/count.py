@@ -58,10 +58,9 @@ class CountResult:
     Attributes
     ----------
     samples : DataFrame
-        sample, cycle, time_h, cells and the expected foci; `foci.read_counts` reads it.
+        sample, cycle, time_h, cells, foci, C0 to C6+; `foci.read_counts` reads it.
     quality : DataFrame
-        One row a sample: images, nuclei, nuclei left out and why, dispersion by doubtful objects,
-        cells with 0, 1, ... called foci and the dispersion of these.
+        One row a sample: images, nuclei, nuclei left out and why, expected foci, dispersion.
     notes : tuple of str
         Warnings, in words.
     paths : tuple of Path
@@ -234,10 +233,7 @@ def _read(path: Path, options: CountOptions) -> NucleusImage:
 def _sample_rows(
     sample: str, counted: Sequence[ImageCounts], options: CountOptions
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Row of samples.csv and of quality.csv.
-
-    Foci are the expected number: called ones (more probable than not) miss the faint.
-    """
+    """Row of samples.csv and of quality.csv."""
     from foci.images import foci_sample
 
     nuclei = [nucleus for counts in counted for nucleus in counts.nuclei]
@@ -250,6 +246,7 @@ def _sample_rows(
             f"({'; '.join(f'{flag}: {n}' for flag, n in reasons.items()) or 'none were found'})"
         )
     called = np.array([nucleus.foci for nucleus in used])
+    classes = np.bincount(np.minimum(called, len(CLASSES) - 1), minlength=len(CLASSES))
     pooled, detection = foci_sample(counted, cycle=options.cycle or 1, time_h=options.time_h or 0.0)
     row = {
         "sample": sample,
@@ -257,20 +254,19 @@ def _sample_rows(
         "time_h": options.time_h,
         "cells": pooled.cells,
         "foci": pooled.foci,
+        **dict(zip(CLASSES, classes.tolist(), strict=True)),
     }
-    classes = np.bincount(np.minimum(called, len(CLASSES) - 1), minlength=len(CLASSES))
     quality = {
         "sample": sample,
         "images": len(counted),
         "nuclei": len(nuclei),
         "used": len(used),
         "foci_per_cell": pooled.per_cell,
-        "detection_dispersion": detection,
-        "called_foci": int(called.sum()),
-        "called_dispersion": called.var(ddof=1) / called.mean()
+        "expected_foci": sum(nucleus.expected_foci for nucleus in used),
+        "counting_dispersion": called.var(ddof=1) / called.mean()
         if len(called) > 1 and called.any()
         else None,
-        **dict(zip(CLASSES, classes.tolist(), strict=True)),
+        "detection_dispersion": detection,
         "left_out": "; ".join(f"{flag}: {n}" for flag, n in reasons.items()),
     }
     return row, quality

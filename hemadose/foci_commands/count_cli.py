@@ -60,7 +60,7 @@ def count(
 ) -> None:
     """Count foci in microscope images: a table a nucleus and a sample, pictures to check.
 
-    The images of one folder are one sample. Writes samples.csv (cells, expected foci),
+    The images of one folder are one sample. Writes samples.csv (cells, foci, C0 to C6+),
     quality.csv (dispersion, nuclei left out and why), nuclei.csv, objects.csv and overlays/*.png.
     Nothing is written if an image is bad.
 

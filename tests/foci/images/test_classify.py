@@ -123,5 +123,5 @@ def test_share_is_the_likeliest_one():
 def test_refusals():
     with pytest.raises(FociError, match="n_markers must be 1 or 2, got 3"):
         default_model(3)
-    with pytest.raises(FociError, match="needs 14 features a candidate"):
+    with pytest.raises(FociError, match="needs 16 features a candidate"):
         default_model().probability(np.zeros((2, 3)))

@@ -22,9 +22,7 @@ from foci.images import (
     simulate_image,
 )
 from foci.images.pooling import _dispersion
-from foci.images.segment import segment_nuclei
-from foci.images.spots import find_candidates
-from foci.images.train import label_candidates
+from foci.images.train import training_set
 
 CLEAN = Cells(out_of_focus_share=0.0, weak_share=0.0, touching_share=0.0, debris_per_nucleus=0.0)
 CLEAR = Conditions(cells=CLEAN, staining=Staining(contrast=6.0, contrast_cv=0.1))
@@ -113,29 +111,14 @@ def test_recalibration_finds_the_share_of_foci():
     np.testing.assert_allclose(twice.objects.probability, again.objects.probability)
 
 
-def test_dispersion_is_that_of_repeated_samples():
+def test_dispersion_is_that_of_the_true_number_given_the_images():
     rng = np.random.default_rng(5)
-    trained, n, share = 0.1, 2000, 0.05
-    totals, said = [], []
-    for _ in range(200):
-        focus = np.arange(n) < rng.poisson(n * share)
-        score = rng.normal(np.where(focus, 2.0, 0.0), 1.0)
-        odds = np.exp(2 * score - 2.0) * trained / (1 - trained)
-        sample = counts_of(odds / (1 + odds), share=trained)
-        (again,) = recalibrate([sample])
-        totals.append(again.expected_foci)
-        said.append(_dispersion(again.objects.probability, again.share))
-    measured = np.var(totals, ddof=1) / np.mean(totals)
-    assert measured > 1.3
-    assert np.median(said) == pytest.approx(measured, rel=0.3)  # 10 % standard error, and the prior
-
-
-def test_certain_objects_are_poisson_and_doubtful_ones_are_not():
-    certain = _dispersion(np.repeat([1.0, 0.0], [10, 990]), 0.01)
-    doubtful = _dispersion(np.repeat([0.5, 0.0], [20, 980]), 0.01)
-    assert certain == pytest.approx(1.0, abs=1e-9)
-    assert doubtful > 1.5
-    assert _dispersion(np.empty(0), 0.1) == 1.0
+    p = rng.beta(0.3, 1.0, 300)
+    true = (rng.random((20_000, 300)) < p).sum(axis=1)
+    expected = 1 + np.var(true, ddof=1) / true.mean()
+    assert _dispersion(p) == pytest.approx(expected, abs=4 * 0.01)  # 1 % of the variance
+    assert _dispersion(np.array([1.0, 0.0, 1.0])) == 1.0
+    assert _dispersion(np.empty(0)) == 1.0
 
 
 def test_a_sample_leaves_out_nuclei_that_cannot_be_counted():
@@ -143,6 +126,7 @@ def test_a_sample_leaves_out_nuclei_that_cannot_be_counted():
     sample, dispersion = foci_sample([good, bad], cycle=2, time_h=-1.0)
     assert (sample.cycle, sample.time_h, sample.cells) == (2, -1.0, 1)
     assert sample.foci == 2
+    assert sample.distribution == (0, 0, 1)
     assert dispersion >= 1
     with pytest.raises(FociError, match=r"none of the 1 nuclei in 1 images.*weak staining"):
         foci_sample([bad], cycle=1, time_h=1.0)
@@ -171,49 +155,42 @@ def test_an_empty_field_is_no_error_but_no_sample():
         foci_sample([counts], cycle=1, time_h=1.0)
 
 
-def _slope(conditions, images, doses=(0.0, 0.05, 0.1)):
-    """True and counted foci per cell at each dose."""
+def _true_and_counted(conditions, images, doses=(0.0, 0.05, 0.1)):
+    """Foci per counted nucleus at each dose: drawn, and found."""
     true, counted = [], []
     for k, dose in enumerate(doses):
-        found, foci, cells = [], 0, 0
+        found, foci = [], 0
         for image in range(images):
-            rng = np.random.default_rng([11, k, image])
+            rng = np.random.default_rng([21, k, image])
             case = simulate_image(20, rng=rng, dose_gy=dose, conditions=conditions)
             found.append(count_foci(case.image))
-            foci, cells = foci + int(case.foci_per_nucleus.sum()), cells + 20
+            for nucleus in found[-1].nuclei:
+                y, x = (int(v) for v in nucleus.centre_px)
+                if nucleus.used and case.labels[y, x]:
+                    foci += case.foci_per_nucleus[case.labels[y, x] - 1]
         sample, _ = foci_sample(found, cycle=1, time_h=1.0)
-        true.append(foci / cells)
+        true.append(foci / sample.cells)
         counted.append(sample.per_cell)
     return np.array(true), np.array(counted)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("optics", [{}, {"planes": 9, "plane_spacing_um": 0.5}])
-def test_slope_over_doses(optics):
+def test_slope_and_baseline_over_doses(optics):
     conditions = Conditions(microscope=Microscope(**optics))
-    true, counted = _slope(conditions, 12)
-    assert np.polyfit(true, counted, 1)[0] == pytest.approx(1.0, abs=0.08)  # 2.5 % statistical
-    net, drawn = counted[1:] - counted[0], true[1:] - true[0]
-    np.testing.assert_allclose(net, drawn, rtol=0.12)
+    true, counted = _true_and_counted(conditions, 10)
+    assert np.polyfit(true, counted, 1)[0] == pytest.approx(1.0, abs=0.08)  # 0.05 and chance
+    np.testing.assert_allclose(counted - counted[0], true - true[0], rtol=0.12)
 
 
 @pytest.mark.slow
-def test_probabilities_of_a_sample_are_calibrated():
-    p, truth, found = [], [], []
-    for seed in range(14):
-        case = simulate_image(20, rng=np.random.default_rng([3, seed]), dose_gy=0.04)
-        counts = count_foci(case.image)
-        is_focus, good, _ = label_candidates(
-            case, find_candidates(case.image, segment_nuclei(case.image)), case.image.markers
-        )
-        found.append(counts)
-        truth.append((is_focus, good))
-    for counts, (is_focus, good) in zip(recalibrate(found), truth, strict=True):
-        p.append((counts.objects.probability[good], is_focus[good]))
-    said, true = (np.concatenate(part) for part in zip(*p, strict=True))
-    for low, high in ((0.0, 0.2), (0.2, 0.8), (0.8, 1.0)):
-        inside = (said >= low) & (said <= high)
-        assert abs(said[inside].mean() - true[inside].mean()) < 0.15
+def test_probabilities_are_calibrated_over_conditions_not_trained_on():
+    data = training_set(range(5000, 5060), seed=77)
+    p = default_model().probability(data.features)
+    for low, high in ((0.0, 0.1), (0.1, 0.3), (0.3, 0.7), (0.7, 0.9), (0.9, 1.0)):
+        inside = (p >= low) & (p <= high)
+        assert abs(p[inside].mean() - data.is_focus[inside].mean()) < 0.12  # images cluster
+    assert p.sum() == pytest.approx(data.is_focus.sum(), rel=0.15)
 
 
 @pytest.mark.skipif(
