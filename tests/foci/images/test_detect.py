@@ -3,6 +3,7 @@
 import os
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -197,7 +198,8 @@ def test_probabilities_are_calibrated_over_conditions_not_trained_on():
     not {"HEMADOSE_AUTOFOCI", "HEMADOSE_AUTOFOCI_RATINGS"} <= set(os.environ),
     reason=f"{AUTOFOCI}@e5d15bb, Test_Images_AutoFoci.7z (GPL-2, Lengert 2018 Sci Rep 8:17282)",
 )
-def test_real_nuclei_against_three_readers():
+def test_real_nuclei_against_three_readers(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[3])
     from benchmarks.autofoci import agreement, inputs
 
     folder, ratings = inputs()
