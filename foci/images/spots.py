@@ -169,13 +169,11 @@ def _in_nucleus(
     if any(maps is None for maps in described):
         return None
     maps = [each for each in described if each is not None]
-    combined = np.max(
-        [
-            np.prod([np.maximum(m["scaled"][size], 0) for m in maps], axis=0) ** (1 / len(maps))
-            for size in range(len(SPOT_SIGMA_UM))
-        ],
-        axis=0,
-    )
+    sizes = [
+        np.prod([np.maximum(m["scaled"][size], 0.0) for m in maps], axis=0) ** (1 / len(maps))
+        for size in range(len(SPOT_SIGMA_UM))
+    ]
+    combined = np.asarray(np.max(sizes, axis=0), dtype=np.float64)
     combined[~inside] = 0.0
     around = _disc(_APART_UM / pixel_um)
     peak = (combined >= ndimage.maximum_filter(combined, footprint=around)) & inside

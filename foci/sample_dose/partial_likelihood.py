@@ -118,10 +118,10 @@ def partial_likelihood(
     ]
     for _ in range(_PASSES):
         axes = [_axis(*end, n) for end, n in zip(ends, _COARSE, strict=True)]
-        above = log_likelihood_at(sample, baseline, *axes)
-        above = above > above.max() - _DROP
+        height = log_likelihood_at(sample, baseline, *axes)
+        likely = height > height.max() - _DROP
         for i, axis in enumerate(axes):
-            hit = np.flatnonzero(above.any(axis=tuple(k for k in range(3) if k != i)))
+            hit = np.flatnonzero(likely.any(axis=tuple(k for k in range(3) if k != i)))
             low, high = max(hit[0] - 1, 0), min(hit[-1] + 1, len(axis) - 1)
             ends[i] = (float(axis[low]), float(axis[high]))
     fraction, excess, background = (_axis(*end, n) for end, n in zip(ends, _FINE, strict=True))
