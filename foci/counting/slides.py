@@ -142,7 +142,8 @@ def pool_slides(
 
     References
     ----------
-    Errington A et al., 2021: dispersion of foci counts rises on aggregation over slides.
+    Errington A et al. Int J Biostat 2021, doi:10.1515/ijb-2020-0079: dispersion of foci counts
+    rises on aggregation over slides.
     Einbeck J et al. PLoS ONE 2018;13:e0207464, doi:10.1371/journal.pone.0207464.
 
     Examples

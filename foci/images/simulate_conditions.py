@@ -30,8 +30,8 @@ class Microscope:
     numerical_aperture, refractive_index : float
         Of the objective and of its immersion.
     emission_um : tuple of float
-        Peak emission of DNA, gamma-H2AX and 53BP1 dyes (um): DAPI, Alexa Fluor 488 and 568 as
-        their makers give them.
+        Peak emission of DNA, gamma-H2AX and 53BP1 dyes (um). ASSUMED: values usual for DAPI, Alexa
+        Fluor 488 and 568, not looked up.
     confocal : bool
         Optical sections; otherwise wide field, where out-of-focus light stays in the image.
     planes : int
