@@ -48,7 +48,7 @@ from kinetics import (
     region_model,
 )
 from radiobio import CountParameters, LineagePrior, lineage_prior, simulate_counts
-from radiobio.lineage_priors import PARAMETER_NAMES
+from radiobio.counts.lineage_priors import PARAMETER_NAMES
 
 HERE = Path(__file__).parent
 SCHEDULES: dict[str, Any] = yaml.safe_load((HERE / "schedules.yaml").read_text("utf-8"))

@@ -3,9 +3,15 @@
 The Monte Carlo of particle tracks in cell nuclei is `radiobio.tracks`, imported by its own name.
 """
 
-from radiobio.count_fit import (
+from radiobio.counts import (
+    CountCourse,
+    CountParameters,
     CountPosterior,
+    LineagePrior,
     fit_counts,
+    lineage_prior,
+    reaches_grade,
+    simulate_counts,
 )
 from radiobio.damage import (
     BETA_SHARE_RA223,
@@ -30,16 +36,6 @@ from radiobio.damage import (
 )
 from radiobio.errors import (
     RadiobioError,
-)
-from radiobio.hematopoiesis import (
-    CountCourse,
-    CountParameters,
-    reaches_grade,
-    simulate_counts,
-)
-from radiobio.lineage_priors import (
-    LineagePrior,
-    lineage_prior,
 )
 from radiobio.survival import (
     bed_gy,

@@ -183,7 +183,7 @@ def simulate_counts(
     >>> course.count.round(0)
     array([250., 174., 199.])
     """
-    from radiobio._kernels import integrate_counts, integrate_counts_on_all_cores
+    from radiobio.counts._kernels import integrate_counts, integrate_counts_on_all_cores
 
     days = _rising_days(day)
     starts = [float(start) for start, _ in dose_rates]

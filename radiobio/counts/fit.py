@@ -10,9 +10,9 @@ import numpy.typing as npt
 
 from kinetics import effective_sample_size, normalised_weights, resample, sample_posterior
 from kinetics.curves import FloatArray
+from radiobio.counts.course import Administration, CountParameters, simulate_counts
+from radiobio.counts.lineage_priors import PARAMETER_NAMES, LineagePrior
 from radiobio.errors import RadiobioError
-from radiobio.hematopoiesis import Administration, CountParameters, simulate_counts
-from radiobio.lineage_priors import PARAMETER_NAMES, LineagePrior
 
 _N_OWN = len(PARAMETER_NAMES)  # the next coordinate stands for the dose draw
 _KEPT_PER_DRAW, _PROPOSALS_PER_DRAW = 2, 4
@@ -98,7 +98,7 @@ def fit_counts(
     Examples
     --------
     >>> from kinetics import SumOfExponentials
-    >>> from radiobio.lineage_priors import lineage_prior
+    >>> from radiobio.counts.lineage_priors import lineage_prior
     >>> marrow = [(0.0, SumOfExponentials([0.006], [0.01155]))]
     >>> fit = fit_counts(lineage_prior("platelets", "image"), marrow, day=[-7, 28, 42],
     ...                  count=[230.0, 160.0, 150.0], rng=np.random.default_rng(1))

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kinetics.curves import FloatArray
+from radiobio.counts.course import CountParameters
 from radiobio.errors import RadiobioError
-from radiobio.hematopoiesis import CountParameters
 
 PARAMETER_NAMES = ("baseline", "mean_transit_time_h", "feedback_exponent", "kill_per_gy")
 
