@@ -10,6 +10,7 @@ import typer
 
 from hemadose.foci_commands.cli import foci_app
 from hemadose.terminal import AsJson, bad_input_exits_with_2, print_json, progress_bar
+from hemadose.trials.simulate_cli import simulate
 from hemadose.voxel_cli import voxel
 
 if TYPE_CHECKING:
@@ -159,6 +160,7 @@ def dose(
 
 
 app.command()(voxel)
+app.command()(simulate)
 app.add_typer(foci_app, name="foci")
 
 

@@ -164,6 +164,14 @@ REGIMENS: dict[LabelName, LabelRegimen] = {
 }
 
 
+LABEL_VERSIONS: dict[LabelName, str] = {
+    "lutathera": "lutathera-1 (AJR 2023;220:619, Table 1; lutathera-hcp.com; PMC10571645, Table 2)",
+    "pluvicto": "pluvicto-1 (AJR 2023;220:619, Table 1; pluvicto-hcp.com; secondary texts)",
+    "none": "none-1",
+}
+"""Version of each set of rules as transcribed here, and what it was read in."""
+
+
 def _lutathera_toxicity(
     toxicity: str, what: str, grades: str, resume: str, source: str = _AJR
 ) -> tuple[LabelRule, ...]:

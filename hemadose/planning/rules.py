@@ -91,6 +91,7 @@ def label_decision(
     max_data_age_days: float | None = None,
     min_platelets: float = 70.0,
     re_escalate: bool = True,
+    regimen_ends: bool = True,
 ) -> LabelDecision:
     """Apply a label's haematological rules to a patient's history.
 
@@ -125,6 +126,8 @@ def label_decision(
         Eligibility limit of platelets (1e9/L), 70 or 75.
     re_escalate : bool
         Lutathera: back to the full activity once a reduced one was tolerated (UNVERIFIED).
+    regimen_ends : bool
+        Whether treatment ends with the label's number of cycles.
 
     Returns
     -------
@@ -165,7 +168,7 @@ def label_decision(
     reduction = needs_reduction(walk)
     verdict = (
         walk.stop
-        or _completed(walk, label)
+        or (_completed(walk, label) if regimen_ends else None)
         or _unresolved(walk)
         or _renal(label, creatinine_clearance_ml_min, min_creatinine_clearance_ml_min)
         or _data(walk, decision_day, max_data_age_days)

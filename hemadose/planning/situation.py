@@ -51,7 +51,7 @@ class LabelLimits:
     action : ndarray of int, shape (n,)
         ``TREAT``, ``HOLD`` or ``STOP``.
     max_activity_gbq : ndarray, shape (n,)
-        Highest activity allowed (GBq); 0 where the label holds or stops.
+        Highest activity allowed (GBq), infinite if not limited; 0 where the label holds or stops.
     rule_id : tuple of str
         The rule that decides, one a patient.
     """
@@ -89,6 +89,9 @@ class Situation:
         Known before treatment, such as ``creatinine_clearance_ml_per_min``.
     refusals : tuple of str
         One a patient: why no decision may rest on the model, or "".
+    toxicity : ndarray of bool, shape (n,), optional
+        Whether a grade 3 or worse was counted since the last cycle: the next activity is then
+        not above the last one, whatever the model says.
     """
 
     day: FloatArray
@@ -107,6 +110,7 @@ class Situation:
     label: LabelLimits
     covariates: Mapping[str, FloatArray] = field(default_factory=dict)
     refusals: tuple[str, ...] = ()
+    toxicity: npt.NDArray[np.bool_] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,11 +129,14 @@ class Decisions:
     constraint_names : tuple of str
         Risks the policy judged; empty for a policy that judges none.
     probability : ndarray, shape (n, n_constraints)
-        Their probability at the activity and day chosen.
+        Their probability at the activity and day that the policy wants, at the lowest useful
+        activity where it wants none, ``nan`` where it was not asked (label, refusal).
     binding : ndarray of int, shape (n,)
         Index of the constraint that keeps the activity from being higher; -1 if none does.
     decided_by : ndarray of str, shape (n,)
-        ``"policy"``, ``"label"`` or ``"cap"``.
+        ``"policy"``, ``"label"``, ``"cap"`` (the highest admissible activity), ``"coherence"``
+        (no more than last time after a toxicity), ``"refusal"``, ``"cycles"`` (their number is
+        reached) or ``"delay"`` (held for too long).
     """
 
     action: IntArray

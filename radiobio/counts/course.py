@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from kinetics import SumOfExponentials
+from kinetics.cores import on_all_cores
 from kinetics.curves import FloatArray
 from radiobio.errors import RadiobioError
 from radiobio.toxicity import ctcae_limits
 
 Administration = tuple[float, SumOfExponentials]
 
-_STEPS_AFTER_START_H = (0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 24.0, 36.0, 48.0)
-_LONGEST_STEP_H = 24.0
+_STEP, _TOLERANCE = 0.4, 1e-6  # counts within 1e-5 of the exact solution
+_ZERO_IS_LEGAL = ("feedback_exponent", "kill_per_gy", "reserve_loss_per_gy")
 _MANY_COURSES = 200  # from here on threads are worth starting
 
 
@@ -39,6 +39,9 @@ class CountParameters:
         Log kill of proliferating cells per marrow dose (1/Gy), zero or positive.
     circulating_loss_per_h : array_like, shape (...), optional
         Loss rate of circulating cells (1/h); that of the chain by default.
+    reserve_loss_per_gy : array_like, shape (...), optional
+        Log loss of marrow reserve per marrow dose (1/Gy), zero or positive: the count after
+        recovery is e^{-loss dose} of the baseline. None by default.
 
     Raises
     ------
@@ -51,6 +54,7 @@ class CountParameters:
     feedback_exponent: FloatArray
     kill_per_gy: FloatArray
     circulating_loss_per_h: FloatArray | None = None
+    reserve_loss_per_gy: FloatArray | float = 0.0
 
     def __post_init__(self) -> None:
         loss = self.circulating_loss_per_h
@@ -63,13 +67,14 @@ class CountParameters:
             "circulating_loss_per_h": loss,
             "feedback_exponent": self.feedback_exponent,
             "kill_per_gy": self.kill_per_gy,
+            "reserve_loss_per_gy": self.reserve_loss_per_gy,
         }
         try:
             arrays = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in given.values()))
         except ValueError:
             raise RadiobioError("the parameters' shapes do not broadcast") from None
         for name, array in zip(given, arrays, strict=True):
-            zero_is_legal = name in ("feedback_exponent", "kill_per_gy")
+            zero_is_legal = name in _ZERO_IS_LEGAL
             legal = array >= 0 if zero_is_legal else array > 0
             if not (np.isfinite(array).all() and legal.all()):
                 bound = "zero or positive" if zero_is_legal else "above zero"
@@ -83,14 +88,7 @@ class CountParameters:
 
     def __getitem__(self, index: Any) -> CountParameters:
         """Parameter sets at `index` of the leading axes."""
-        assert self.circulating_loss_per_h is not None
-        return CountParameters(
-            self.baseline[index],
-            self.mean_transit_time_h[index],
-            self.feedback_exponent[index],
-            self.kill_per_gy[index],
-            self.circulating_loss_per_h[index],
-        )
+        return CountParameters(*(np.asarray(getattr(self, f.name))[index] for f in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,9 +101,9 @@ class CountCourse:
         Days at which the counts stand.
     count : ndarray, shape (..., n_days)
         Counts (1e9/L; haemoglobin g/L).
-    state : ndarray, shape (..., 5)
+    state : ndarray, shape (..., 6)
         Pools on the last day, relative to baseline: the logarithm of the proliferating pool,
-        the three transit pools, the circulating pool.
+        the three transit pools, the circulating pool, the logarithm of the reserve.
     """
 
     day: FloatArray
@@ -141,7 +139,7 @@ def simulate_counts(
         `initial_day` still counts with what is left of it.
     day : array_like, shape (n_days,)
         Days wanted, rising.
-    initial_state : array_like, shape (..., 5), optional
+    initial_state : array_like, shape (..., 6), optional
         State to continue from, `CountCourse.state` of an earlier simulation; baseline without.
     initial_day : float, optional
         Day of the initial state. By default the first of `day` and of the administrations;
@@ -161,15 +159,18 @@ def simulate_counts(
     With pools relative to baseline and :math:`k = 4/\mathrm{MTT}`,
 
     .. math::
-        \frac{d\ln P}{dt} &= k\,(C^{-\gamma} - 1) - \kappa\,\dot D(t) \\
+        \frac{d\ln P}{dt} &= k\,((C/R)^{-\gamma} - 1) - \kappa\,\dot D(t),\quad
+        R = e^{-\nu D(t)} \\
         \dot T_1 &= k\,(P - T_1),\quad \dot T_2 = k\,(T_1 - T_2),\quad \dot T_3 = k\,(T_2 - T_3)\\
         \dot C &= k_c\,(T_3 - C)
 
     The structure is that of Friberg et al.; the drug effect is replaced by a first-order kill,
     so that a dose D leaves the share :math:`e^{-\kappa D}` of the proliferating pool however
-    briefly it is given: bounded, never negative. The kill is integrated in closed form, the rest
-    by Runge-Kutta with steps of half an hour after an administration, growing to one day.
-    Feedback stops growing below 1 % of baseline (ASSUMED).
+    briefly it is given: bounded, never negative. The reserve R is the steady state that is left.
+    The kill is integrated in closed form; a step is exact for the chain where P is quadratic in
+    time, and short enough for the feedback and each term of the dose rate: counts of usual
+    courses are within 1e-5 of the exact solution.
+    Feedback stops growing below 1 % of the reserve (ASSUMED).
 
     References
     ----------
@@ -183,36 +184,64 @@ def simulate_counts(
     >>> course.count.round(0)
     array([250., 174., 199.])
     """
-    from radiobio.counts._kernels import integrate_counts, integrate_counts_on_all_cores
+    return simulate_driven(
+        parameters, dose_rates, day, initial_state=initial_state, initial_day=initial_day
+    )
 
+
+def simulate_driven(
+    parameters: CountParameters,
+    drivers: Sequence[Administration],
+    day: npt.ArrayLike,
+    *,
+    effect: npt.ArrayLike = 0.0,
+    initial_state: npt.ArrayLike | None = None,
+    initial_day: float | None = None,
+) -> CountCourse:
+    """Counts driven by dose rates, or with an `effect` by a drug's concentrations."""
     days = _rising_days(day)
-    starts = [float(start) for start, _ in dose_rates]
+    starts = [float(start) for start, _ in drivers]
     first = _first_day(days, starts, initial_day, initial_state is not None)
+    state = _flat_state(initial_state, parameters.shape)
+    chain = count_rates(parameters, effect=effect).reshape(-1, 6)
+    count = _integrate(state, chain, _terms(drivers, parameters.shape), first, days)
     shape = parameters.shape
-    state = _flat_state(initial_state, shape)
-    amplitude, rate, start_h = _terms(dose_rates, shape)
-    node_h = _nodes_h(first, days, starts)
-    wanted_h, position = np.unique(days * 24.0, return_inverse=True)
-    output = np.empty((len(state), len(wanted_h)))
-    if len(days):
-        assert parameters.circulating_loss_per_h is not None
-        many = len(state) >= _MANY_COURSES
-        integrate = integrate_counts_on_all_cores if many else integrate_counts
-        integrate(
-            state,
-            4.0 / parameters.mean_transit_time_h.ravel(),
-            parameters.circulating_loss_per_h.ravel(),
-            parameters.feedback_exponent.ravel(),
-            parameters.kill_per_gy.ravel(),
-            amplitude,
-            rate,
-            start_h,
-            node_h,
-            np.isin(node_h, wanted_h),
-            output,
-        )
-    count = output[:, position].reshape(*shape, len(days)) * parameters.baseline[..., None]
-    return CountCourse(days, count, state.reshape(*shape, 5))
+    return CountCourse(
+        days,
+        count.reshape(*shape, len(days)) * parameters.baseline[..., None],
+        state.reshape(*shape, 6),
+    )
+
+
+def steady_state() -> FloatArray:
+    """State without irradiation, shape (6,): every pool at its baseline."""
+    return np.array([0.0, 1.0, 1.0, 1.0, 1.0, 0.0])
+
+
+def count_rates(parameters: CountParameters, *, effect: npt.ArrayLike = 0.0) -> FloatArray:
+    """Constants of the kernels, shape (..., 6).
+
+    Rate of the chain, loss of circulating cells (1/h), feedback exponent, log kill and log loss
+    of reserve per gray, and `effect`, that of a drug per concentration.
+    """
+    assert parameters.circulating_loss_per_h is not None
+    constants = (
+        4.0 / parameters.mean_transit_time_h,
+        parameters.circulating_loss_per_h,
+        parameters.feedback_exponent,
+        parameters.kill_per_gy,
+        np.asarray(parameters.reserve_loss_per_gy),
+        np.broadcast_to(np.asarray(effect, dtype=np.float64), parameters.shape),
+    )
+    return np.stack(constants, axis=-1)
+
+
+def run_courses(n_courses: int, run: Callable[[int, int], object]) -> None:
+    """Call ``run(first, stop)`` for all courses, on threads where that is worth their start."""
+    if n_courses < _MANY_COURSES:
+        run(0, n_courses)
+    else:
+        on_all_cores(n_courses, run)
 
 
 def reaches_grade(course: CountCourse, lineage: str, *, grade: int = 3) -> npt.NDArray[np.bool_]:
@@ -262,12 +291,11 @@ def _first_day(
 
 
 def _flat_state(initial_state: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray:
-    steady = np.array([0.0, 1.0, 1.0, 1.0, 1.0])
-    state = np.asarray(steady if initial_state is None else initial_state, dtype=np.float64)
+    state = np.asarray(steady_state() if initial_state is None else initial_state, np.float64)
     try:
-        return np.broadcast_to(state, (*shape, 5)).reshape(-1, 5).copy()
+        return np.broadcast_to(state, (*shape, 6)).reshape(-1, 6).copy()
     except ValueError:
-        raise RadiobioError(f"initial_state {state.shape} does not fit {(*shape, 5)}") from None
+        raise RadiobioError(f"initial_state {state.shape} does not fit {(*shape, 6)}") from None
 
 
 def _terms(
@@ -290,22 +318,33 @@ def _terms(
     if not ordered:
         n = int(np.prod(shape))
         return np.empty((n, 0)), np.empty((n, 0)), np.empty(0)
-    return np.concatenate(amplitude, 1), np.concatenate(rate, 1), np.array(start_h)
+    amplitudes, rates = (np.ascontiguousarray(np.concatenate(x, 1)) for x in (amplitude, rate))
+    return amplitudes, rates, np.array(start_h)
 
 
-def _nodes_h(first_day: float, days: FloatArray, starts: list[float]) -> FloatArray:
-    """Step limits (h): days wanted, administrations and the short steps after them."""
-    first, last = 24.0 * first_day, 24.0 * float(days.max(initial=first_day))
-    fixed = np.concatenate(
-        [
-            [first],
-            24.0 * days,
-            *(24.0 * start + np.array([0.0, *_STEPS_AFTER_START_H]) for start in starts),
-        ]
-    )
-    fixed = np.unique(fixed[(fixed >= first) & (fixed <= last)])
-    pieces = [
-        np.linspace(a, b, max(1, int(np.ceil((b - a) / _LONGEST_STEP_H - 1e-9))), endpoint=False)
-        for a, b in pairwise(fixed)
-    ]
-    return np.concatenate([*pieces, fixed[-1:]])
+def _integrate(
+    state: FloatArray,
+    chain: FloatArray,
+    driven_by: tuple[FloatArray, FloatArray, FloatArray],
+    first_day: float,
+    day: FloatArray,
+) -> FloatArray:
+    """Counts relative to baseline, shape (n, n_days); `state` (n, 6) is changed in place."""
+    from radiobio.counts._kernels import integrate_counts
+
+    amplitude, rate, start_h = driven_by
+    wanted_h, position = np.unique(day * 24.0, return_inverse=True)
+    last = 24.0 * float(day.max(initial=first_day))
+    node_h = np.unique(np.concatenate([[24.0 * first_day], wanted_h, start_h]))
+    node_h = node_h[(node_h >= 24.0 * first_day) & (node_h <= last)]
+    is_output = np.isin(node_h, wanted_h)
+    output = np.empty((len(state), len(wanted_h)))
+
+    def run(first: int, stop: int) -> None:
+        integrate_counts(
+            state, chain, amplitude, rate, start_h, node_h, is_output, output, _STEP, _TOLERANCE,
+            first, stop,
+        )  # fmt: skip
+
+    run_courses(len(state), run)
+    return output[:, position]

@@ -11,10 +11,11 @@ import numpy.typing as npt
 from kinetics import effective_sample_size, normalised_weights, resample, sample_posterior
 from kinetics.curves import FloatArray
 from radiobio.counts.course import Administration, CountParameters, simulate_counts
+from radiobio.counts.laplace import parameters_at
 from radiobio.counts.lineage_priors import PARAMETER_NAMES, LineagePrior
 from radiobio.errors import RadiobioError
 
-_N_OWN = len(PARAMETER_NAMES)  # the next coordinate stands for the dose draw
+_DOSE = len(PARAMETER_NAMES)  # coordinate of the dose draw; the reserve loss may follow
 _KEPT_PER_DRAW, _PROPOSALS_PER_DRAW = 2, 4
 _LEAST_EFFECTIVE = 100.0
 
@@ -84,13 +85,14 @@ def fit_counts(
     Raises
     ------
     RadiobioError
-        If a count is not above zero, shapes differ, the dose draws do not agree in number, or a
-        dose rate does not decay.
+        If a count is not above zero, shapes differ, the dose draws do not agree in number, a
+        dose rate does not decay, or the prior is that of several patients.
 
     Notes
     -----
     The dose draw is a fifth standard-normal coordinate: its normal quantile is the rank of the
-    total dose among the draws. The five are first sampled with a smooth stand-in, the draw of
+    total dose among the draws; a reserve loss that the prior leaves open is a sixth. All are first
+    sampled with a smooth stand-in, the draw of
     median dose scaled to the interpolated total dose; each sample then takes the dose draw of its
     rank and is weighted with the exact density over the smooth one, so that the result is the
     joint posterior of parameters and dose.
@@ -107,6 +109,8 @@ def fit_counts(
     """
     from scipy.special import ndtr
 
+    if prior.log_mean.ndim > 1:
+        raise RadiobioError("fit_counts takes one patient; use laplace_counts for several")
     days, counts = _observations(day, count)
     n_dose = _number_of_dose_draws(dose_rates)
     doses = [(start, curve if curve.shape else curve[None, :]) for start, curve in dose_rates]
@@ -123,23 +127,23 @@ def fit_counts(
         density = -0.5 * (z**2).sum(-1)
         if not len(days):
             return np.asarray(density)
-        course = simulate_counts(prior.parameters(z[:, :_N_OWN]), chosen, days)
+        course = simulate_counts(parameters_at(prior, z), chosen, days)
         with np.errstate(divide="ignore"):
             residual = (np.log(counts) - np.log(course.count)) / sigma
         return np.asarray(density - 0.5 * (residual**2).sum(-1))
 
     def smooth(z: FloatArray) -> FloatArray:
-        rank = ndtr(z[:, _N_OWN]) * n_dose - 0.5
+        rank = ndtr(z[:, _DOSE]) * n_dose - 0.5
         scale = np.exp(np.interp(rank, np.arange(n_dose), log_dose[order]) - log_dose[typical])
         return log_density(z, [(start, curve[[typical]].scaled(scale)) for start, curve in doses])
 
     def draw_of(z: FloatArray) -> npt.NDArray[np.intp]:
-        rank = np.floor(ndtr(z[:, _N_OWN]) * n_dose).astype(np.intp)
+        rank = np.floor(ndtr(z[:, _DOSE]) * n_dose).astype(np.intp)
         return np.asarray(order[np.minimum(rank, n_dose - 1)])
 
     first = sample_posterior(
         smooth,
-        np.zeros(_N_OWN + 1),
+        np.zeros(_DOSE + 1 + (prior.reserve_loss_log_sd > 0)),
         rng=rng,
         n_draws=_KEPT_PER_DRAW * n_draws,
         n_proposals=_PROPOSALS_PER_DRAW * n_draws,
@@ -153,7 +157,7 @@ def fit_counts(
         status = f"joint weights of dose and counts are poor: {ess:.0f} effective of {len(z)}"
     kept = resample(normalised_weights(log_weight), n_draws, rng)
     return CountPosterior(
-        prior.parameters(z[kept, :_N_OWN]), dose_index[kept], ess, status, prior.assumptions
+        parameters_at(prior, z[kept]), dose_index[kept], ess, status, prior.assumptions
     )
 
 

@@ -53,6 +53,27 @@ def test_no_counts_give_the_prior():
     assert abs(fit.dose_index.mean() - 0.5) < 0.05
 
 
+def test_reserve_loss_is_a_coordinate_of_its_own():
+    prior = lineage_prior("platelets", "image", reserve_loss=True)
+    rates, rng = [(0.0, marrow(2.0))], np.random.default_rng(2)
+    empty = fit_counts(prior, rates, day=[], count=[], rng=rng)
+    lost = np.log(empty.parameters.reserve_loss_per_gy)
+    assert abs(lost.mean() - np.log(0.03)) < 0.16
+    assert abs(lost.std() - 1.3) < 0.13
+    # back at two thirds of the baseline for good: the loss is seen
+    day = [-20.0, -10.0, 0.0, 300.0, 320.0, 340.0, 360.0]
+    count = [240.0] * 3 + [160.0] * 4
+    fit = fit_counts(prior, rates, day=day, count=count, rng=rng, residual_cv=0.03)
+    assert fit.status == "ok"
+    share = np.exp(-2.0 * fit.parameters.reserve_loss_per_gy)
+    assert abs(np.median(share) - 2 / 3) < 0.05
+    with pytest.raises(RadiobioError, match="laplace_counts"):
+        fit_counts(
+            lineage_prior("platelets", "image", baseline=[200.0, 210.0]),
+            rates, day=[], count=[], rng=rng,
+        )  # fmt: skip
+
+
 def test_many_exact_counts_find_the_truth():
     truth = CountParameters(220.0, 16 * 24.0, 0.2, 1.6)
     rates = [(0.0, marrow(0.5)), (56.0, marrow(0.5))]

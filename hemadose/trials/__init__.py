@@ -1,0 +1,1 @@
+"""Trials of treatment policies in virtual patients."""

@@ -1,0 +1,1 @@
+"""What a clinic infers from its measurements, for many patients at once."""

@@ -1,0 +1,1 @@
+"""Virtual patients: who they are, what happens to them, what can be measured."""

@@ -1,0 +1,1 @@
+"""Rows of a trial, its operating characteristics and figures."""
