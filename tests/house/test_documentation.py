@@ -13,10 +13,10 @@ PACKAGES = [
     "kinetics.population", "kinetics.estimation", "kinetics.diagnostics", "kinetics.individual",
     "kinetics.inference", "dosimetry", "dosimetry.s_values", "dosimetry.s_values.readers",
     "dosimetry.recovery", "dosimetry.uncertainty", "dosimetry.transport", "dosimetry.voxels",
-    "dosimetry.imaging", "radiobio", "radiobio.damage", "radiobio.survival",
-    "radiobio.tracks", "foci", "foci.counting", "foci.calibration", "foci.detectability",
+    "dosimetry.imaging", "radiobio", "radiobio.counts", "radiobio.damage", "radiobio.dose_finding",
+    "radiobio.dose_toxicity", "radiobio.survival", "radiobio.tracks", "foci", "foci.counting", "foci.calibration", "foci.detectability",
     "foci.sample_dose", "foci.repair", "foci.patient_dose", "foci.cytogenetics", "foci.images",
-    "hemadose",
+    "hemadose", "hemadose.planning", "hemadose.planning.policies",
 ]  # fmt: skip
 UNITS = (
     "h", "d", "day", "days", "per_h", "mbq", "gbq", "mbq_per_ml", "mbq_h", "gy", "gy_per_h",
@@ -31,8 +31,9 @@ DIMENSIONS = re.compile(
 # ratios, the weights and densities of statistics, and NONMEM's RATE in the data's own unit
 FREE = {
     "dose_rate", "dose_rates", "dose_rate_shape", "dose_method", "dose_index", "rate_log_sd",
+    "dose_log_sd", "dose_scale", "remaining_rate", "tumour_dose",
     "weight", "log_weight", "log_density", "relative_time", "rate_ratio", "dose_start",
-    "needs_dose", "rate", "density", "height_share",
+    "needs_dose", "marrow_dose_tolerance", "rate", "density", "height_share",
 }  # fmt: skip
 
 

@@ -109,7 +109,7 @@ class Clinic:
                 cohort.dose_method,
                 covariates=self.covariates,
                 n=self.n,
-                kill_factor=prior.kill_factor,
+                kill_factor=cohort.kill_factor * prior.kill_factor,
             )
             for lineage in lineages
         )

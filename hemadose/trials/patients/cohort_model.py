@@ -63,6 +63,9 @@ class Cohort:
         ``kinetics(log_kinetic (..., k), activity_mbq (...))`` gives the curve of each region.
     dose_coefficients : mapping
         As `dose_coefficients` returns them.
+    kill_factor : float
+        Factor on the assumed kill per gray of `radiobio.lineage_prior`, which was set to patients
+        on 177Lu-DOTATATE.
     foci_per_gy : float
         Foci induced per cell and Gy of blood dose.
     residual : mapping of str to ResidualError
@@ -90,6 +93,7 @@ class Cohort:
     covariate_exponent: Mapping[str, FloatArray]
     kinetics: Callable[[FloatArray, FloatArray], Curves]
     dose_coefficients: DoseCoefficients
+    kill_factor: float
     foci_per_gy: float
     residual: Mapping[str, ResidualError]
     source: str

@@ -289,7 +289,8 @@ def _count_parameters(
     z[:, _KILL] = shared + np.sqrt(1 - truth.kill_correlation) * z[:, _KILL]
     own = prior.parameters(z[:, :4], z[:, 4])
     outlier = parts["uniform"][:, 0] < truth.outlier_share
-    factor = truth.kill_factor * np.where(outlier, truth.outlier_factor, 1.0)
+    usual = cohort.kill_factor * truth.kill_factor
+    factor = np.where(outlier, usual * truth.outlier_factor, usual)
     return (
         replace(own, kill_per_gy=own.kill_per_gy * factor),
         prior.assumptions,
