@@ -23,6 +23,7 @@ TASKS = {
     "bi-exponential": ("curve_fits", "bi_exponential_rows"),
     "counts": ("counts", "count_rows"),
     "blrm": ("dose_finding", "blrm_rows"),
+    "risk-factors": ("risk_factors", "risk_factor_rows"),
     "virtual-trials": ("virtual_trials", "virtual_trial_rows"),
     "foci": ("foci_curves", "foci_curve_rows"),
     "cohort-doses": ("cohort_doses", "cohort_dose_rows"),

@@ -17,14 +17,12 @@ from radiobio import (
     LineagePrior,
     fit_counts,
     lineage_prior,
-    reaches_grade,
     simulate_counts,
 )
 
 LINEAGES = ("platelets", "haemoglobin", "neutrophils", "leukocytes", "lymphocytes")
 CONSTRAINED_LINEAGES = LINEAGES[:4]  # isolated lymphopenia changes nothing under either label
 HORIZON_D = 84.0  # days after the next administration in which the nadir is sought
-_STEP_D = 3.5
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -67,32 +65,6 @@ class LineageCounts:
         """Counts if `activity_gbq` is given on `next_day`, shape (n_draws, n_days)."""
         ahead = (next_day, self.next_per_gbq.scaled(activity_gbq))
         return simulate_counts(self.posterior.parameters, [*self.given, ahead], day)
-
-    def reaches_grade_3(
-        self, *, next_day: float, activity_gbq: FloatArray, n_draws: int
-    ) -> npt.NDArray[np.bool_]:
-        """Whether the counts fall to grade 3 within 12 weeks after the next administration.
-
-        Returns
-        -------
-        ndarray of bool, shape (n_activities, n_draws)
-        """
-        own = self.posterior.parameters[:n_draws]
-        given = [(day, curve[:n_draws]) for day, curve in self.given]
-        ahead = self.next_per_gbq[:n_draws]
-        state = simulate_counts(own, given, [next_day]).state
-        days = next_day + np.arange(_STEP_D, HORIZON_D + _STEP_D, _STEP_D)
-        # a higher activity never raises a count, so the lowest one that reaches the grade is
-        # found by bisection, for all draws at once
-        below, above = np.full(n_draws, -1), np.full(n_draws, len(activity_gbq))
-        while (above - below > 1).any():
-            middle = np.maximum((below + above) // 2, 0)
-            rates = [*given, (next_day, ahead.scaled(activity_gbq[middle]))]
-            course = simulate_counts(own, rates, days, initial_state=state, initial_day=next_day)
-            reached, open_ = reaches_grade(course, self.lineage), above - below > 1
-            above = np.where(open_ & reached, middle, above)
-            below = np.where(open_ & ~reached, middle, below)
-        return np.asarray(np.arange(len(activity_gbq))[:, None] >= above)
 
 
 def fit_study_counts(

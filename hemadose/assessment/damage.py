@@ -102,7 +102,7 @@ def read_foci(
     samples = _samples(study)
     if not any(s.time_h >= 0 for group in samples.values() for s in group):
         return None
-    calibration, notes = _calibration(study)
+    calibration, notes = study_calibration(study)
     dispersion = study.methods.foci_dispersion or _dispersion(samples)
     rates = {cycle: blood[cycle].dose_rate for cycle in samples}
     n_draws = next(iter(rates.values())).shape[0]
@@ -175,8 +175,14 @@ def _exact(row: FociRow) -> tuple[int, ...] | None:
     return row.distribution if total == row.foci else None
 
 
-def _calibration(study: Study) -> tuple[CalibrationCurve, tuple[str, ...]]:
-    """The laboratory's own line, or the published one with a warning."""
+def study_calibration(study: Study) -> tuple[CalibrationCurve, tuple[str, ...]]:
+    """The laboratory's own line, or the published one with a warning.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    """
     own = study.methods.foci_calibration
     if own is None:
         return eberlein_2015(), (

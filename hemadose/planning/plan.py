@@ -13,18 +13,30 @@ from dosimetry import DosimetryError
 from foci import FociError
 from hemadose.assessment.assess import Assessment, assess
 from hemadose.errors import HemadoseError
+from hemadose.planning.chosen_policy import chosen_policy, decided_by_policy
 from hemadose.planning.label_data import RULES
 from hemadose.planning.label_walk import Administration, CountGrades
+from hemadose.planning.measurement_worth import WORTH_ASSUMPTIONS, study_measurements
+from hemadose.planning.other_policies import other_policies, own_settings
+from hemadose.planning.policies.limits import PlanningLimits
 from hemadose.planning.recommend import recommend
 from hemadose.planning.recommendation import Recommendation
 from hemadose.planning.risks import Risks, activity_grid, interval_grid, study_risks
 from hemadose.planning.rules import LabelDecision, label_decision
+from hemadose.planning.situation import Situation
+from hemadose.planning.study_sensitivity import firmness_sentence, study_variants
+from hemadose.planning.study_situation import (
+    SITUATION_ASSUMPTIONS,
+    blood_risk,
+    label_limits_of,
+    study_limits,
+    study_situation,
+)
 from hemadose.study import Study, read_study
 from kinetics import KineticsError
 from radiobio import RadiobioError, ctcae_grade
 
 _PLANNING_DRAWS = 500
-_USEFUL_SHARE = 0.25  # ASSUMED: a cycle of less than this share of the plan is not worth giving
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,33 +108,100 @@ def plan(
     except (KineticsError, DosimetryError, RadiobioError, FociError) as error:
         raise HemadoseError(f"{study.folder.name}: {error}") from error
     progress("planning")
-    therapy = study.therapy
     label = _refused(study_label_decision(study), assessment.refusals)
-    activity = activity_grid(
-        therapy.max_activity_gbq, therapy.planned_activity_gbq, label.resume_activity_gbq
+    limits = study_limits(study.therapy, study.limits, label_max_gbq=label.resume_activity_gbq)
+    situation = study_situation(assessment, label, n_draws=_PLANNING_DRAWS)
+    chosen = chosen_policy(
+        study.planning.policy,
+        study.planning.settings,
+        situation,
+        limits,
+        planned_cycles=study.therapy.planned_cycles,
     )
+    marks_gbq = [study.therapy.planned_activity_gbq, label.resume_activity_gbq]
     interval = interval_grid(study)
-    risks = study_risks(assessment, activity, interval, n_draws=min(n_draws, _PLANNING_DRAWS))
-    ess = _effective_sample_size(assessment)
+    if chosen is not None and chosen.interval_days is not None:
+        marks_gbq.append(chosen.activity_gbq)
+        interval = np.unique([*interval, chosen.interval_days])
+    activity = activity_grid(study.therapy.max_activity_gbq, *marks_gbq)
+    risks = study_risks(assessment, situation, limits, activity, interval)
+    n_draws = situation.marrow_gy_per_gbq.shape[-1]
+    n_effective = min(_effective_sample_size(assessment), n_draws)
     recommendation = recommend(
         activity,
         interval,
         risks.constraints,
-        hard_cap_gbq=therapy.max_activity_gbq,
+        hard_cap_gbq=study.therapy.max_activity_gbq,
         label=label,
         rng=rng,
         tumour_dose_gy=risks.tumour_dose_gy,
-        min_useful_activity_gbq=_USEFUL_SHARE * therapy.planned_activity_gbq,
-        effective_sample_size=min(ess, risks.constraints[0].exceeds.shape[-1]),
+        min_useful_activity_gbq=limits.min_useful_activity_gbq,
+        effective_sample_size=n_effective,
+    )
+    if chosen is not None:
+        recommendation = decided_by_policy(
+            recommendation, chosen, situation, effective_sample_size=n_effective, rng=rng
+        )
+    progress("how firm")
+    recommendation = _with_firmness(
+        recommendation, assessment, situation, limits, risks, np.random.default_rng([seed, 1])
     )
     return Plan(assessment, label, risks, recommendation, seed)
 
 
-def study_label_decision(study: Study) -> LabelDecision:
+def _with_firmness(
+    recommendation: Recommendation,
+    assessment: Assessment,
+    situation: Situation,
+    limits: PlanningLimits,
+    risks: Risks,
+    rng: np.random.Generator,
+) -> Recommendation:
+    """Add what flips the decision, what more data would be worth and what other policies do."""
+    study, label = assessment.study, recommendation.label
+    blood = blood_risk(assessment, situation.marrow_gy_per_gbq.shape[-1])
+    beyond = _refused(study_label_decision(study, regimen_ends=False), assessment.refusals)
+    name, cycles = study.planning.policy, study.therapy.planned_cycles
+    policies = other_policies(
+        situation,
+        label_limits_of(beyond, blood),
+        limits,
+        planned_cycles=cycles,
+        has_tumours=bool(study.tumours),
+        chosen=name,
+        settings=study.planning.settings,
+    )
+    if assessment.refusals:
+        text = "No model may be asked how firm this is: the data contradict it."
+        return replace(recommendation, firmness=text, policies=policies)
+    own, its_limits = own_settings(name, study.planning.settings, limits, cycles)
+    variants = study_variants(situation, its_limits, blood, name=name, settings=own)
+    held = label.action in ("hold", "stop")
+    text = firmness_sentence(variants, held_by_label=held)
+    measurements = study_measurements(assessment, situation, limits, risks, label, rng=rng)
+    return replace(
+        recommendation,
+        firmness=text,
+        variants=variants,
+        measurements=measurements,
+        policies=policies,
+        reasons=(*recommendation.reasons, text),
+        assumptions=(*recommendation.assumptions, *SITUATION_ASSUMPTIONS, *WORTH_ASSUMPTIONS),
+    )
+
+
+def study_label_decision(study: Study, *, regimen_ends: bool = True) -> LabelDecision:
     """What the label of a study says of its counts, graded by CTCAE v5.0.
 
     Where the lower limit of normal is not known, a count above the limit of grade 2 is passed on
     as grade 1: the labels treat grades 0 and 1 alike.
+
+    Parameters
+    ----------
+    study : Study
+        The study.
+    regimen_ends : bool
+        Whether the label's number of cycles ends treatment.
     """
     lower_limits = study.methods.lower_limit_of_normal.model_dump()
     therapy = study.therapy
@@ -147,6 +226,7 @@ def study_label_decision(study: Study) -> LabelDecision:
         else therapy.planned_activity_gbq,
         creatinine_clearance_ml_min=study.patient.creatinine_clearance_ml_per_min,
         max_data_age_days=study.methods.max_data_age_days,
+        regimen_ends=regimen_ends,
     )
 
 

@@ -30,7 +30,7 @@ from hemadose.planning.recommendation import (
 from hemadose.planning.rules import LabelDecision
 
 _MAX_CELLS = 20_000_000  # numbers held at once while resampling
-_USEFUL_SHARE = 0.25  # ASSUMED: of the planned activity
+USEFUL_SHARE = 0.25  # ASSUMED: a cycle of less than this share of the plan is not worth giving
 
 
 def recommend(
@@ -111,7 +111,7 @@ def recommend(
     >>> plan.action, plan.activity_gbq, plan.binding.name
     ('treat', 5.5, 'kidneys')
     """
-    quarter = _USEFUL_SHARE * label.planned_activity_gbq
+    quarter = USEFUL_SHARE * label.planned_activity_gbq
     useful_gbq = quarter if min_useful_activity_gbq is None else min_useful_activity_gbq
     problem = checked_problem(
         activity_gbq, interval_days, constraints, hard_cap_gbq, useful_gbq, label
@@ -122,7 +122,7 @@ def recommend(
     n_effective = checked_sample_size(effective_sample_size, n_draws, n_resamples)
 
     counts = np.stack([c.exceeds.sum(axis=-1) for c in problem.constraints])
-    choice = _decide(problem, counts[None], n_draws)
+    choice = decide(problem, counts[None], n_draws)
     resampled = _resampled(problem, n_effective, n_resamples, rng)
     stability, alternatives = _stability(problem, choice, resampled)
 
@@ -193,8 +193,18 @@ def _assumptions(
     return tuple(dict.fromkeys(texts))
 
 
-def _decide(problem: Problem, counts: npt.NDArray[np.generic], n_draws: int) -> Choice:
-    """Decide from the number of exceeding draws, shape (n_resamples, n_c, n_i, n_a)."""
+def decide(problem: Problem, counts: npt.NDArray[np.generic], n_draws: int) -> Choice:
+    """Decide from the number of exceeding draws.
+
+    Parameters
+    ----------
+    problem : Problem
+        The grid and the limits.
+    counts : ndarray, shape (n_resamples, n_constraints, n_intervals, n_activities)
+        Number, or weight, of the draws that exceed each limit.
+    n_draws : int
+        Number, or weight, of all draws.
+    """
     most = np.floor(problem.tolerance * n_draws + ROUNDING)[:, None, None]
     within = np.logical_and.accumulate(counts <= most, axis=-1)
     n_tolerated = within.sum(axis=-1)
@@ -225,15 +235,47 @@ def _resampled(
     problem: Problem, n_effective: int, n_resamples: int, rng: np.random.Generator
 ) -> Iterator[Choice]:
     """Decisions on bootstrap resamples of the draws, in chunks."""
-    shape = (len(problem.constraints), *problem.constraints[0].exceeds.shape)
-    exceeds = np.stack([c.exceeds for c in problem.constraints]).reshape(-1, shape[-1])
-    columns = exceeds.T.astype(np.float64 if n_effective > 2**24 else np.float32)
+    n_draws = problem.constraints[0].exceeds.shape[-1]
+    columns = exceeding(problem, np.float64 if n_effective > 2**24 else np.float32)
     chunk = max(1, _MAX_CELLS // max(columns.shape))
     for start in range(0, n_resamples, chunk):
         size = min(chunk, n_resamples - start)
-        weight = rng.multinomial(n_effective, np.full(shape[-1], 1 / shape[-1]), size=size)
-        counts = weight.astype(columns.dtype) @ columns
-        yield _decide(problem, counts.reshape(size, *shape[:-1]), n_effective)
+        weight = rng.multinomial(n_effective, np.full(n_draws, 1 / n_draws), size=size)
+        yield decide_weighted(problem, columns, weight.astype(columns.dtype), n_effective)
+
+
+def exceeding(problem: Problem, dtype: npt.DTypeLike = np.float64) -> FloatArray:
+    """Which draws exceed which limit where, as numbers, shape (n_draws, n_constraints * cells).
+
+    Parameters
+    ----------
+    problem : Problem
+        The grid and the limits.
+    dtype : dtype
+        Kind of number.
+    """
+    table = np.stack([c.exceeds for c in problem.constraints])
+    return np.asarray(table.reshape(-1, table.shape[-1]).T.astype(dtype))
+
+
+def decide_weighted(
+    problem: Problem, columns: FloatArray, weight: FloatArray, n_draws: int
+) -> Choice:
+    """Decide from weighted draws.
+
+    Parameters
+    ----------
+    problem : Problem
+        The grid and the limits.
+    columns : ndarray
+        From `exceeding`.
+    weight : ndarray, shape (n_resamples, n_draws)
+        Weights, which sum to `n_draws`.
+    n_draws : int
+        Their sum.
+    """
+    shape = (len(problem.constraints), len(problem.interval), len(problem.activity))
+    return decide(problem, (weight @ columns).reshape(len(weight), *shape), n_draws)
 
 
 def _stability(

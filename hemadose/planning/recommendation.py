@@ -18,7 +18,8 @@ FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 Action = Literal["treat", "hold", "stop"]
-DecidedBy = Literal["model", "label", "hard cap"]
+DecidedBy = Literal["model", "label", "hard cap", "policy"]
+Change = Literal["none", "activity", "interval", "action"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +127,100 @@ class TumourDose:
     upper_gy: float
 
 
+@dataclass(frozen=True)
+class Variant:
+    """The model's decision under one varied assumption.
+
+    Attributes
+    ----------
+    assumption : str
+        What is varied; "as planned" for the decision as it stands.
+    factor : float
+        By which factor.
+    action : {"treat", "hold", "stop"}
+        The decision then.
+    activity_gbq : float
+        Its activity (GBq).
+    interval_days : float or None
+        Its interval since the last cycle (days).
+    change : {"none", "activity", "interval", "action"}
+        What differs from the decision as planned, the gravest.
+    """
+
+    assumption: str
+    factor: float
+    action: Action
+    activity_gbq: float
+    interval_days: float | None
+    change: Change
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one more measurement would be worth before the decision.
+
+    Attributes
+    ----------
+    name : str
+        The measurement.
+    still_possible : bool
+        Whether its time has not passed on the decision day.
+    change_probability, change_error : float
+        Probability that it changes the decision (action, interval, or activity by more than one
+        step of the grid), and its Monte-Carlo error.
+    change_by_chance : float
+        The same of a measurement that tells nothing: what few effective draws alone do.
+    activity_gain_gbq, activity_gain_error_gbq : float
+        Expected change of the activity (GBq) and its Monte-Carlo error.
+    tumour_gain_gy, tumour_gain_error_gy : float or None
+        The same of the tumour dose of the next cycle (Gy); None without tumours.
+    effective_sample_size : float
+        Median number of draws that the reweighted ones are worth.
+    status : str
+        One sentence.
+    """
+
+    name: str
+    still_possible: bool
+    change_probability: float
+    change_error: float
+    change_by_chance: float
+    activity_gain_gbq: float
+    activity_gain_error_gbq: float
+    tumour_gain_gy: float | None
+    tumour_gain_error_gy: float | None
+    effective_sample_size: float
+    status: str
+
+
+@dataclass(frozen=True)
+class PolicyAnswer:
+    """What another policy would do for this patient now.
+
+    Attributes
+    ----------
+    policy : str
+        Its name.
+    text : str
+        What it does, in words.
+    action : {"treat", "hold", "stop"} or None
+        Its decision; None where it does not apply.
+    activity_gbq : float
+        Its activity (GBq).
+    interval_days : float or None
+        Its interval since the last cycle (days); None unless "treat".
+    limited_by : str
+        What sets the action or limits the activity; where it does not apply, why.
+    """
+
+    policy: str
+    text: str
+    action: Action | None
+    activity_gbq: float
+    interval_days: float | None
+    limited_by: str
+
+
 @dataclass(frozen=True, eq=False)
 class Recommendation:
     """The next cycle's activity and interval, and why.
@@ -138,8 +233,9 @@ class Recommendation:
         Recommended activity (GBq), a point of the grid; 0 unless "treat".
     interval_days : float or None
         Recommended interval since the last cycle (days); None unless "treat".
-    decided_by : {"model", "label", "hard cap"}
-        What set the action or limits the activity.
+    decided_by : {"model", "label", "hard cap", "policy"}
+        What set the action or limits the activity; "policy" is one of study.yaml that is not
+        overdose control.
     model_action, model_activity_gbq, model_interval_days
         The decision without the label's rules.
     label : LabelDecision
@@ -172,6 +268,16 @@ class Recommendation:
         Monte-Carlo standard errors of the tolerance.
     reasons, assumptions : tuple of str
         Sentences for the reader.
+    policy : str
+        The policy that decided.
+    firmness : str
+        What flips or moves the decision, in one or two sentences; "" if it was not asked.
+    variants : tuple of Variant
+        The model's decision under varied assumptions; the first is the one as planned.
+    measurements : tuple of Measurement
+        What one more measurement would be worth.
+    policies : tuple of PolicyAnswer
+        What every policy would do now.
     """
 
     action: Action
@@ -198,6 +304,11 @@ class Recommendation:
     near_threshold: tuple[str, ...]
     reasons: tuple[str, ...]
     assumptions: tuple[str, ...]
+    policy: str = "overdose_control"
+    firmness: str = ""
+    variants: tuple[Variant, ...] = ()
+    measurements: tuple[Measurement, ...] = ()
+    policies: tuple[PolicyAnswer, ...] = ()
 
     def to_frame(self) -> pd.DataFrame:
         """Risks as a tidy table: one row for each interval, activity and constraint."""

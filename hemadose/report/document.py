@@ -17,7 +17,7 @@ from hemadose.report.tables import assumptions_of, dose_table, kidney_bed, warni
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA, SCHEMA_VERSION = "hemadose.result", "1.0"
+SCHEMA, SCHEMA_VERSION = "hemadose.result", "1.1"
 
 
 def result_document(plan: Plan) -> dict[str, Any]:

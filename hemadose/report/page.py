@@ -10,6 +10,7 @@ from hemadose.planning.plan import Plan
 from hemadose.report.biology_figures import plot_counts, plot_foci, plot_foci_dose
 from hemadose.report.biology_tables import nadirs
 from hemadose.report.decision_figures import plot_decision, plot_risk, shown_interval
+from hemadose.report.firmness_tables import sensitivity_rows
 from hemadose.report.inputs import input_files, settings_used, versions
 from hemadose.report.kinetics_figures import plot_curve, plot_doses, region_name
 from hemadose.report.style import axes_as_svg, figure_style
@@ -74,6 +75,7 @@ def report_page(plan: Plan, tables: Mapping[str, pd.DataFrame]) -> str:
             disclaimer=DISCLAIMER,
             constraints={c.name: c for c in plan.risks.constraints},
             rows={name: table.to_dict("records") for name, table in _shown(tables).items()},
+            sensitivity=list(sensitivity_rows(plan)),
             nadirs=list(nadirs(plan)),
             files=input_files(plan.study),
             settings=settings_used(plan.study),

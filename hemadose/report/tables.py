@@ -9,6 +9,7 @@ import numpy as np
 from hemadose.planning.label_data import RULES
 from hemadose.planning.plan import Plan
 from hemadose.report.biology_tables import counts_table, foci_course, foci_dose, foci_table
+from hemadose.report.firmness_tables import firmness_tables
 from hemadose.report.kinetics_tables import (
     curve_forms,
     parameter_table,
@@ -47,6 +48,7 @@ def output_tables(plan: Plan) -> dict[str, pd.DataFrame]:
         "foci_dose": foci_dose(plan),
         "counts": counts_table(plan),
         "decision_grid": plan.recommendation.to_frame(),
+        **firmness_tables(plan),
         "label_trail": label_trail(plan),
         "assumptions": notes_table(plan),
     }

@@ -16,7 +16,7 @@ from hemadose.study.checks import (
 )
 from hemadose.study.clinical_settings import Cycle, Patient, Therapy, Tumour
 from hemadose.study.measurements import read_activity, read_counts, read_doses, read_foci
-from hemadose.study.settings import Limits, Methods, Settings
+from hemadose.study.settings import Limits, Methods, Planning, Settings
 from hemadose.study.settings_file import STUDY_FILE, read_settings
 from hemadose.study.table_rows import ActivitySample, CountRow, DoseRow, FociRow, Tables
 from hemadose.study.text_files import file_label, nearest, path_inside, shown
@@ -61,6 +61,8 @@ class Study:
         Limits and tolerances.
     methods : Methods
         Choices of method.
+    planning : Planning
+        Which policy decides.
     tables : Tables
         Rows of the four tables, each sorted; empty where the file is missing.
     decision_day : float
@@ -78,6 +80,7 @@ class Study:
     cycles: tuple[Cycle, ...]
     limits: Limits
     methods: Methods
+    planning: Planning
     tables: Tables
     decision_day: float
     rests_on: tuple[str, ...]
@@ -153,6 +156,7 @@ def read_study(folder: str | Path) -> Study:
         cycles=settings.cycles,
         limits=settings.limits,
         methods=settings.methods,
+        planning=settings.planning,
         tables=tables,
         decision_day=decision_day(settings, tables),
         rests_on=tuple(_rests_on(settings, tables)),

@@ -73,6 +73,26 @@ def check_settings(settings: Settings, document: YamlDocument) -> None:
             "got 'sgouros', which needs patient.haematocrit; add it, or choose unity or measured",
         )
     _check_cycles(settings, document)
+    if "planning" in settings.model_fields_set:
+        _check_planning(settings, document)
+
+
+def _check_planning(settings: Settings, document: YamlDocument) -> None:
+    from hemadose.planning.errors import HemadosePlanningError
+    from hemadose.planning.other_policies import own_settings
+    from hemadose.planning.policies import make_policy
+    from hemadose.planning.study_situation import study_limits
+
+    planning, therapy = settings.planning, settings.therapy
+    try:
+        limits = study_limits(therapy, settings.limits)
+        own, its_limits = own_settings(
+            planning.policy, planning.settings, limits, therapy.planned_cycles
+        )
+        make_policy(planning.policy, own, limits=its_limits)
+    except HemadosePlanningError as error:
+        key = "settings" if planning.settings else "policy"
+        raise document.error(("planning", key), str(error).rstrip(".")) from None
 
 
 def _check_cycles(settings: Settings, document: YamlDocument) -> None:

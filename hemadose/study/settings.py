@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from hemadose.study.clinical_settings import Cycle, Decision, Patient, Section, Therapy, Tumour
 
+PolicyName = Literal[
+    "label", "extended", "kidney_prescription", "bed_limited", "uppsala", "overdose_control",
+    "look_ahead",
+]  # fmt: skip
 Tolerance = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
@@ -226,6 +230,21 @@ class Methods(Section):
         return self
 
 
+class Planning(Section):
+    """Which policy decides."""
+
+    policy: PolicyName = Field(
+        default="overdose_control",
+        description="Policy that decides; the label stands beside each. overdose_control: the "
+        "highest activity whose risks are all accepted. Default: overdose_control.",
+    )
+    settings: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Settings of that policy, such as first_cycle (GBq) and kidney_dose_gy of "
+        "kidney_prescription. Default: none (the policy's own).",
+    )
+
+
 class Files(Section):
     """Names of the tables, inside the study folder."""
 
@@ -259,6 +278,9 @@ class Settings(Section):
     )
     methods: Methods = Field(
         default_factory=Methods, description="Choices of method. Default: those below."
+    )
+    planning: Planning = Field(
+        default_factory=Planning, description="Which policy decides. Default: overdose_control."
     )
     files: Files = Field(
         default_factory=Files, description="Names of the tables. Default: those below."

@@ -83,7 +83,7 @@ def legal_values(field: FieldInfo, *, entry: bool = False) -> str:
     elif "float" in names or "int" in names:
         one = ("a number" if "float" in names else "a whole number") + _range(field)
     else:
-        one = "text"
+        one = "a value" if "Any" in names else "text"
     if entry:
         return one
     if "dict" in names:

@@ -22,7 +22,7 @@ _FEWEST_ROWS = 10  # ASSUMED: patients in a leaf
 
 @dataclass(frozen=True, eq=False)
 class BoostingFit:
-    """A fitted classifier and the predictors it uses; missing values go to a branch of their own."""
+    """A fitted classifier and the predictors it uses; missing values have branches of their own."""
 
     classifier: Any
     used: tuple[int, ...]
@@ -47,11 +47,9 @@ def fit_boosting(data: RiskData, settings: FitSettings, rng: np.random.Generator
             for j, n_trees in enumerate(TREES):
                 p = np.clip(stages[n_trees - 1][:, 1], 1e-12, 1 - 1e-12)
                 loss[i, j] -= np.log(np.where(test.y == 1, p, 1 - p)).sum()
-    i, j = np.unravel_index(int(np.argmin(loss)), loss.shape)
+    i, j = divmod(int(np.argmin(loss)), len(TREES))
     used = _used(data, settings)
-    return BoostingFit(
-        _fitted(data, used, LEAVES[i], TREES[j]), tuple(used), LEAVES[i], TREES[j]
-    )
+    return BoostingFit(_fitted(data, used, LEAVES[i], TREES[j]), tuple(used), LEAVES[i], TREES[j])
 
 
 def _fitted(data: RiskData, used: list[int], n_leaves: int, n_trees: int) -> Any:

@@ -70,8 +70,10 @@ def fit_one(
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread(models: Sequence[str]) -> Iterator[None]:
     """Keep BLAS and OpenMP to one thread, so sums have one order on any number of cores."""
+    if "boosting" in models:
+        import sklearn.ensemble  # noqa: F401  its OpenMP must be loaded before it can be limited
     from threadpoolctl import threadpool_limits
 
     with threadpool_limits(limits=1):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 IntArray = npt.NDArray[np.int64]
 FEWEST_EVENTS = 5
 """ASSUMED: with fewer patients with (or without) the event nothing can be validated."""
+FEWEST_GROUPS = 3
+"""Groups with and without an event that nested folds need."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,9 @@ class RiskData:
         return RiskData(self.predictors, self.x[index], self.y[index], self.group[index])
 
 
-def risk_table(cohort: CohortTable, *, outcome: str, grade: int = 3) -> pd.DataFrame:
+def risk_table(
+    cohort: CohortTable, *, outcome: str, grade: int = 3, dose_method: str | None = None
+) -> pd.DataFrame:
     """Return one row a patient of a cohort table, ready for `assess_risk_factors`.
 
     Parameters
@@ -47,30 +52,35 @@ def risk_table(cohort: CohortTable, *, outcome: str, grade: int = 3) -> pd.DataF
         Lineage, or ``any``.
     grade : int
         The outcome is this worst grade or more.
+    dose_method : str, optional
+        Rows of this dosimetry method only; doses of several methods do not compare.
 
     Returns
     -------
     pandas.DataFrame
-        ``patient``, ``centre``, ``dose`` (Gy; GBq where the method is activity), the covariates as
-        numbers (``bone_metastases`` 0 none, 1 few, 2 diffuse) and ``severe`` (0 or 1).
+        ``patient``, ``centre``, ``marrow_dose_gy`` (``activity_gbq`` where the method is activity),
+        the covariates as numbers (``bone_metastases`` 0 none, 1 few, 2 diffuse) and ``severe`` (0
+        or 1).
 
     Raises
     ------
     RadiobioError
-        If the cohort has no such outcome, or doses of several methods, which do not compare.
+        If the cohort has no such rows, or doses of several methods.
     """
     import pandas as pd
 
     if grade not in (1, 2, 3, 4):
         raise RadiobioError(f"grade must be 1, 2, 3 or 4, not {grade!r}")
-    chosen = cohort.of(outcome)
+    chosen = cohort.of(outcome, dose_method=dose_method)
     methods = sorted(set(chosen.dose_method))
     if len(methods) > 1:
         raise RadiobioError(
-            f"the doses come from the methods {methods}, which do not compare; take the rows of one"
+            f"the doses come from the methods {methods}, which do not compare; choose "
+            "one with dose_method="
         )
+    dose = "activity_gbq" if methods == ["activity"] else "marrow_dose_gy"
     return pd.DataFrame({
-        "patient": chosen.patient, "centre": chosen.centre, "dose": chosen.dose,
+        "patient": chosen.patient, "centre": chosen.centre, dose: chosen.exposure,
         **chosen.covariates, "severe": (chosen.worst_grade >= grade).astype(int),
     })  # fmt: skip
 
@@ -99,7 +109,15 @@ def risk_data(
             f"{n_events} of {len(y)} patients have the event {outcome!r}; at least {FEWEST_EVENTS} "
             "with and without it are needed; collect more patients or take a more frequent outcome"
         )
-    return RiskData(names, x, y, _groups(table, group))
+    groups = _groups(table, group)
+    for value, word in ((1, "with"), (0, "without")):
+        n_groups = len(np.unique(groups[y == value]))
+        if n_groups < FEWEST_GROUPS:
+            raise RadiobioError(
+                f"patients {word} the event come from {n_groups} groups of {group!r} only; "
+                f"{FEWEST_GROUPS} are needed to keep groups apart in nested folds"
+            )
+    return RiskData(names, x, y, groups)
 
 
 def predictor_values(table: pd.DataFrame, names: Sequence[str]) -> FloatArray:
@@ -137,8 +155,6 @@ def _require(table: pd.DataFrame, name: str, role: str) -> None:
 
 
 def _numbers(table: pd.DataFrame, name: str, legal: str) -> FloatArray:
-    import pandas as pd
-
     column = table[name]
     values = np.empty(len(column))
     missing = column.isna().to_numpy(dtype=bool)
@@ -146,7 +162,7 @@ def _numbers(table: pd.DataFrame, name: str, legal: str) -> FloatArray:
         if missing[i]:
             values[i] = np.nan
             continue
-        if isinstance(value, str) or not pd.api.types.is_number(value):
+        if not isinstance(value, Real | np.bool_):
             raise _cell(table, i, name, legal)
         values[i] = float(value)
         if not np.isfinite(values[i]):
@@ -156,6 +172,8 @@ def _numbers(table: pd.DataFrame, name: str, legal: str) -> FloatArray:
 
 def _cell(table: pd.DataFrame, i: int, name: str, legal: str) -> RadiobioError:
     value = table[name].iloc[i]
+    if isinstance(value, np.generic):
+        value = value.item()
     return RadiobioError(
         f"row {i} (counted from 0, index {table.index[i]!r}), column {name}: got {value!r}; "
         f"legal: {legal}"

@@ -108,8 +108,7 @@ def smooth_calibration(
 
     Tricube weights over the `span` nearest share of the predictions, as in loess; clipped to 0..1.
     """
-    x = np.broadcast_to(p, p.shape).ravel()
-    gap = x[None, :] - at[:, None]
+    gap = p.ravel()[None, :] - at[:, None]
     width = np.quantile(np.abs(gap), span, axis=1)[:, None] * 1.000001 + 1e-6
     kernel = np.clip(1 - (np.abs(gap) / width) ** 3, 0.0, None) ** 3
     outcome = np.broadcast_to(y, p.shape).ravel()
@@ -121,7 +120,7 @@ def smooth_calibration(
     ridge = 1e-9 * s0 * (width[:, 0] ** 2)
     with np.errstate(invalid="ignore", divide="ignore"):
         value = (s2 * t0 - s1 * t1 + ridge * t0) / (s0 * s2 - s1**2 + ridge * s0)
-    return np.clip(value, 0.0, 1.0)
+    return np.asarray(np.clip(value, 0.0, 1.0))
 
 
 def wilson(share: FloatArray, n: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:

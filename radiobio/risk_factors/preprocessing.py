@@ -45,14 +45,15 @@ class Preprocessing:
 
     def apply(self, x: FloatArray) -> FloatArray:
         """Standardised columns (n, q) of predictors (n, p)."""
-        return (self._filled(x)[:, self.kept] - self.mean) / self.scale
+        return (self.filled(x)[:, self.kept] - self.mean) / self.scale
 
     def columns(self, predictors: Sequence[str]) -> tuple[str, ...]:
         """Names of the q columns."""
         names = [*predictors, *(f"{predictors[j]} missing" for j in self.indicator)]
         return tuple(names[k] for k in self.kept)
 
-    def _filled(self, x: FloatArray) -> FloatArray:
+    def filled(self, x: FloatArray) -> FloatArray:
+        """Columns in their own units (n, p + len(indicator)), missing values imputed."""
         missing = np.isnan(x)
         filled = np.where(missing, self.median, x)
         if self.chained is not None and missing.any():

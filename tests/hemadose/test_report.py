@@ -55,6 +55,9 @@ COLUMNS = {
     "foci_dose": {"cycle", "estimate", "q50_gy", "ratio", "p_value"},
     "counts": {"lineage", "unit", "day", "kind", "value", "q05", "q50", "q95"},
     "decision_grid": {"interval_days", "activity_gbq", "constraint", "probability", "tolerance"},
+    "sensitivity": {"assumption", "factor", "action", "activity_gbq", "interval_days", "change"},
+    "measurements": {"name", "still_possible", "change_probability", "change_by_chance"},
+    "policies": {"policy", "text", "action", "activity_gbq", "interval_days", "limited_by"},
     "label_trail": {"day", "rule_id", "text", "source"},
     "assumptions": {"kind", "assumed", "text"},
 }
@@ -159,8 +162,9 @@ def test_the_page_is_accessible(page: str) -> None:
 def test_the_page_says_what_matters_first(rich: Plan, page: str) -> None:
     shown = headline(rich).replace("177Lu-", "¹⁷⁷Lu\N{NON-BREAKING HYPHEN}")
     assert page.index(shown) < page.index("Research use, not a medical device.")
-    order = ["Decided by", "Decision curve", "Kinetics", "Absorbed doses", "DNA-damage foci",
-             "Blood counts", "Inputs", "What was assumed", "How it was made"]  # fmt: skip
+    order = ["Decided by", "Decision curve", "How firm is this", "Other policies", "Kinetics",
+             "Absorbed doses", "DNA-damage foci", "Blood counts", "Inputs", "What was assumed",
+             "How it was made"]  # fmt: skip
     positions = [page.index(f">{title}<") for title in order]
     assert positions == sorted(positions)
     assert rich.label.rule_id in page
@@ -210,7 +214,7 @@ def test_the_document_is_json_and_agrees_with_the_plan(rich: Plan, folder: Path)
     text = (folder / "result.json").read_text("utf-8")
     document = json.loads(text, parse_constant=lambda name: pytest.fail(name))
     assert document == json.loads(json.dumps(result_document(rich), allow_nan=False))
-    assert (document["schema"], document["schema_version"]) == ("hemadose.result", "1.0")
+    assert (document["schema"], document["schema_version"]) == ("hemadose.result", "1.1")
     assert document["recommendation"]["action"] == rich.recommendation.action
     assert document["recommendation"]["probability"] == rich.recommendation.probability.tolist()
     assert document["label"]["rule_id"] == rich.label.rule_id

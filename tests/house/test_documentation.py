@@ -14,7 +14,7 @@ PACKAGES = [
     "kinetics.inference", "dosimetry", "dosimetry.s_values", "dosimetry.s_values.readers",
     "dosimetry.recovery", "dosimetry.uncertainty", "dosimetry.transport", "dosimetry.voxels",
     "dosimetry.imaging", "radiobio", "radiobio.counts", "radiobio.damage", "radiobio.dose_finding",
-    "radiobio.dose_toxicity", "radiobio.survival", "radiobio.tracks", "foci", "foci.counting", "foci.calibration", "foci.detectability",
+    "radiobio.dose_toxicity", "radiobio.risk_factors", "radiobio.survival", "radiobio.tracks", "foci", "foci.counting", "foci.calibration", "foci.detectability",
     "foci.sample_dose", "foci.repair", "foci.patient_dose", "foci.cytogenetics", "foci.images",
     "hemadose", "hemadose.planning", "hemadose.planning.policies",
 ]  # fmt: skip

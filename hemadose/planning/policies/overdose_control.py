@@ -17,7 +17,7 @@ from hemadose.planning.policies.settle import (
     scheduled_day,
     settle,
 )
-from hemadose.planning.policies.subsets import take_patients
+from hemadose.planning.policies.subsets import take_lineage_draws
 from hemadose.planning.policies.thresholds import (
     Risk,
     dose_risks,
@@ -138,10 +138,12 @@ def _at_day(
     doses: Sequence[Risk],
 ) -> Highest:
     """Highest activity of some patients on a day, shape (m,)."""
-    chosen = take_patients(situation, rows)
+    counts = situation.counts
+    if len(rows) < len(situation.day):
+        counts = tuple(take_lineage_draws(c, rows) for c in counts)
     doses = [risk._replace(reached_gbq=risk.reached_gbq[rows]) for risk in doses]
-    ceiling = ceiling_gbq(chosen, limits)
+    ceiling = ceiling_gbq(situation, limits)[rows]
     asked = np.min([ceiling, *(tolerated_gbq(r.reached_gbq, r.tolerance) for r in doses)], axis=0)
-    wait_h = 24.0 * (day - chosen.day)
-    counts = tolerated_count_risks(chosen.counts, limits, wait_h=wait_h, max_activity_gbq=asked)
-    return highest_activity(limits, [*counts, *doses], ceiling)
+    wait_h = 24.0 * (day - situation.day[rows])
+    risks = tolerated_count_risks(counts, limits, wait_h=wait_h, max_activity_gbq=asked)
+    return highest_activity(limits, [*risks, *doses], ceiling)

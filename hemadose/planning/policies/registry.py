@@ -28,6 +28,9 @@ POLICIES: Mapping[str, Callable[..., Policy]] = MappingProxyType(
 )
 """Factory of each policy; its keyword arguments besides `limits` are the settings."""
 
+WITHOUT_MODEL = frozenset({"label"})
+"""Policies that read no draws and heed no refusal of the model."""
+
 
 def make_policy(
     name: str, settings: Mapping[str, Any] | None = None, *, limits: PlanningLimits

@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from hemadose.planning.policies.limits import PlanningLimits, grade3_name
-from hemadose.planning.policies.subsets import take_lineage_draws
 from hemadose.planning.situation import FloatArray, LineageDraws, Situation
 from radiobio import GRADE3_LIMIT
 
@@ -136,6 +135,7 @@ def count_risk(
     max_activity_gbq: FloatArray,
     n_cycles: int = 1,
     interval_h: float = 0.0,
+    n_lowest: int | None = None,
 ) -> Risk:
     """Risk that a lineage falls to grade 3 or below, from the stepping of its counts.
 
@@ -151,6 +151,8 @@ def count_risk(
         Activity above which nobody asks (GBq); draws that meet the limit later are ``inf``.
     n_cycles, interval_h : int, float
         How often the activity is given, and the time between (h).
+    n_lowest : int, optional
+        How many of the lowest thresholds of each patient are wanted; all by default.
     """
     from radiobio.counts.cohort import activity_reaching
 
@@ -165,6 +167,7 @@ def count_risk(
         n_cycles=n_cycles,
         interval_h=interval_h,
         horizon_h=24.0 * limits.horizon_days,
+        n_lowest=n_lowest,
     )
     name = grade3_name(counts.lineage)
     return Risk(name, limits.tolerance[name], reached, cumulative=False)
@@ -181,10 +184,9 @@ def tolerated_count_risks(
 ) -> list[Risk]:
     """Risks of all lineages, exact up to the activity that all of them tolerate.
 
-    The draws most sensitive by a rule of thumb go first, one more of them than the tolerance
-    accepts: the highest of their thresholds is a bound on what is tolerated. All other draws and
-    lineages are only followed up to it; beyond it, they are ``inf``. That changes no result below
-    the bound and saves most searches.
+    What the draws so far tolerate bounds what is asked of the others and of the next lineage;
+    beyond it, thresholds are ``inf``. That changes no result below the bound and saves most
+    searches.
 
     Parameters
     ----------
@@ -194,32 +196,19 @@ def tolerated_count_risks(
         As in `count_risk`.
     """
     asked, risks = max_activity_gbq, []
-    n = np.arange(len(asked))[:, None]
     for counts in lineages:
-        tolerance = limits.tolerance[grade3_name(counts.lineage)]
-        order = np.argsort(-_sensitivity(counts), axis=-1, kind="stable")
-        n_first = accepted_draws(tolerance, order.shape[-1]) + 1
-        reached = np.empty(order.shape)
-        first, rest = order[:, :n_first], order[:, n_first:]
-        for part in (first, rest) if rest.size else (first,):
-            risk = count_risk(
-                take_lineage_draws(counts, (n, part)),
-                limits,
-                wait_h=wait_h,
-                max_activity_gbq=asked,
-                n_cycles=n_cycles,
-                interval_h=interval_h,
-            )
-            reached[n, part] = risk.reached_gbq
-            if part is first:
-                asked = np.minimum(asked, risk.reached_gbq.max(-1))
-        asked = np.minimum(asked, tolerated_gbq(reached, tolerance))
-        risks.append(Risk(grade3_name(counts.lineage), tolerance, reached, cumulative=False))
+        accepted = accepted_draws(
+            limits.tolerance[grade3_name(counts.lineage)], counts.state.shape[-2]
+        )
+        risk = count_risk(
+            counts,
+            limits,
+            wait_h=wait_h,
+            max_activity_gbq=asked,
+            n_cycles=n_cycles,
+            interval_h=interval_h,
+            n_lowest=accepted + 1,
+        )
+        asked = np.minimum(asked, tolerated_gbq(risk.reached_gbq, risk.tolerance))
+        risks.append(risk)
     return risks
-
-
-def _sensitivity(counts: LineageDraws) -> FloatArray:
-    """Log kill per activity over the fall in log counts that leads to grade 3."""
-    chain = counts.parameters
-    fall = np.log(chain.baseline / GRADE3_LIMIT[counts.lineage])
-    return np.asarray(chain.kill_per_gy * counts.rate_per_gbq.integral() / np.maximum(fall, 1e-3))
