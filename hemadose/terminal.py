@@ -34,7 +34,8 @@ def bad_input_exits_with_2() -> Iterator[None]:
     except BrokenPipeError:  # the reader of stdout left, as head does: no bad input
         raise
     except (HemadoseError, OSError) as error:
-        typer.echo(f"hemadose: {error}", err=True)
+        sentence = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in str(error))
+        typer.echo(f"hemadose: {sentence}", err=True)
         raise typer.Exit(2) from None
 
 

@@ -88,3 +88,11 @@ def shares(weight: npt.ArrayLike | None, values: FloatArray) -> FloatArray:
     if not (total > 0).all():
         raise RadiobioError("weight must be positive somewhere along the last axis")
     return np.asarray(given / total)
+
+
+def check_share(value: npt.ArrayLike, name: str) -> float:
+    """A number above 0 and below 1."""
+    given = number(value, name)
+    if not 0 < given < 1:
+        raise RadiobioError(f"{name} must be above 0 and below 1, got {value!r}")
+    return given

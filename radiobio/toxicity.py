@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinetics.curves import FloatArray
-from radiobio.checks import not_negative, numbers, together
+from radiobio.checks import numbers, together
 from radiobio.errors import RadiobioError
 
 # A value below the n-th number has at least grade n + 2; grade 1 begins at the laboratory's
@@ -36,6 +36,7 @@ _VERSIONS = {"5.0": _LIMITS_V5, "6.0": _LIMITS_V6}
 _FIXED_GRADE_1: Mapping[str, Mapping[str, float]] = MappingProxyType(
     {"5.0": MappingProxyType({}), "6.0": MappingProxyType({"neutrophils": 1.5})}
 )
+_LEAST_HAEMOGLOBIN_LIMIT = 30.0  # g/L; a limit of normal below it was given in g/dL or mmol/L
 # lineages whose grades 3 and 4 also have a clinical criterion
 _CLINICAL = {"5.0": ("haemoglobin",), "6.0": ("haemoglobin", "platelets")}
 
@@ -81,12 +82,15 @@ def ctcae_grade(
     Raises
     ------
     RadiobioError
-        If the lineage or the version is not known, a value is negative, or a clinical grade is
-        not 3 or 4 or does not exist for the lineage.
+        If the lineage or the version is not known, a value is negative or infinite, a limit of
+        normal is not above zero or must be of another unit (haemoglobin below 30 in g/L), shapes
+        do not broadcast, or a clinical grade is not 3 or 4 or does not exist for the lineage.
 
     Notes
     -----
     The lower bound of a grade belongs to it: 75, 50 and 25 platelets are grades 1, 2 and 3.
+    Grades 2 to 4 are those fixed values also where the lower limit of normal lies below them: 70
+    platelets are grade 2 in a laboratory whose lower limit is 60, which leaves no grade 1.
     Version 6.0 changes platelets (grade 4 below 10 instead of 25) and neutrophils (1.5, 1.0, 0.5
     and 0.1 instead of the lower limit of normal, 1.5, 1.0 and 0.5, so that no limit of normal is
     needed); haemoglobin and leukocytes are the same. The source has no decrease of lymphocytes
@@ -109,20 +113,24 @@ def ctcae_grade(
     array([0., 2.])
     """
     limits = ctcae_limits(lineage, version=version)
-    values = np.asarray(value, dtype=np.float64)
-    if (values < 0).any():
-        raise RadiobioError(f"a value of {lineage} is negative ({np.nanmin(values):g})")
-    lower = np.asarray(
-        np.nan if lower_limit_of_normal is None else lower_limit_of_normal, dtype=np.float64
-    )
-    lower = np.asarray(_FIXED_GRADE_1[version].get(lineage, lower))
+    values = _counted(value, f"a value of {lineage}")
+    lower = _limit_of_normal(lower_limit_of_normal, "lower_limit_of_normal")
+    if lineage == "haemoglobin" and (lower < _LEAST_HAEMOGLOBIN_LIMIT).any():
+        raise RadiobioError(
+            f"lower_limit_of_normal {np.nanmin(lower):g} of haemoglobin is not in g/L: give values "
+            "and limit in g/L (10 times those in g/dL)"
+        )
+    clinical = np.asarray(np.nan)
+    if clinical_grade is not None:
+        clinical = _clinical(lineage, clinical_grade, version)
+    together(value=values, lower_limit_of_normal=lower, clinical_grade=clinical)
+    if lineage in _FIXED_GRADE_1[version]:
+        lower = np.full_like(lower, _FIXED_GRADE_1[version][lineage])
     grade = np.where(values < lower, 1.0, 0.0)
     grade = np.where(np.isnan(values) | np.isnan(lower), np.nan, grade)
     for grade_below, limit in enumerate(limits, start=2):
         grade = np.where(values < limit, float(grade_below), grade)
-    if clinical_grade is None:
-        return grade
-    return np.fmax(grade, _clinical(lineage, clinical_grade, version))
+    return np.asarray(np.fmax(grade, clinical))
 
 
 def ctcae_limits(lineage: str, *, version: str = "5.0") -> tuple[float, ...]:
@@ -144,9 +152,9 @@ def ctcae_limits(lineage: str, *, version: str = "5.0") -> tuple[float, ...]:
         If the lineage or the version is not known.
     """
     _check_version(version)
-    if lineage not in _VERSIONS[version]:
+    if not isinstance(lineage, str) or lineage not in _VERSIONS[version]:
         known = f"known in CTCAE {version}: {list(_VERSIONS[version])}"
-        if lineage in _LIMITS_V5:
+        if isinstance(lineage, str) and lineage in _LIMITS_V5:
             raise RadiobioError(
                 f"{lineage} have no criterion in the CTCAE {version} table; use version '5.0' for "
                 f"them ({known})"
@@ -185,7 +193,8 @@ def creatinine_grade(
     Raises
     ------
     RadiobioError
-        If the version is not known or a value is negative.
+        If the version is not known, a value is negative or infinite, a limit or the baseline is
+        not above zero, the lower limit is above the upper one, or shapes do not broadcast.
 
     Notes
     -----
@@ -204,18 +213,14 @@ def creatinine_grade(
     array([0., 3.])
     """
     _check_version(version)
-    given = {
-        "value": value,
-        "upper_limit_of_normal": upper_limit_of_normal,
-        "lower_limit_of_normal": lower_limit_of_normal,
-        "baseline": baseline,
-    }
-    arrays = {
-        name: numbers(np.nan if array is None else array, name) for name, array in given.items()
-    }
-    for name, array in arrays.items():
-        not_negative(np.nan_to_num(array), name)
-    creatinine, upper, lower, before = together(**arrays)
+    creatinine, upper, lower, before = together(
+        value=_counted(value, "a value of creatinine"),
+        upper_limit_of_normal=_limit_of_normal(upper_limit_of_normal, "upper_limit_of_normal"),
+        lower_limit_of_normal=_limit_of_normal(lower_limit_of_normal, "lower_limit_of_normal"),
+        baseline=_limit_of_normal(baseline, "baseline"),
+    )
+    if (lower > upper).any():
+        raise RadiobioError("lower_limit_of_normal is above upper_limit_of_normal")
     grade = np.where(np.isnan(upper), np.nan, np.where(creatinine > upper, 1.0, 0.0))
     low_baseline = before < lower
     for step, factor in ((2.0, 1.5), (3.0, 3.0)):
@@ -230,8 +235,27 @@ def creatinine_grade(
 
 
 def _check_version(version: str) -> None:
-    if version not in _VERSIONS:
+    if not isinstance(version, str) or version not in _VERSIONS:
         raise RadiobioError(f"CTCAE version {version!r} is not known; known: {list(_VERSIONS)}")
+
+
+def _counted(value: npt.ArrayLike, what: str) -> FloatArray:
+    """Measured values as an array, ``nan`` for missing ones."""
+    values = numbers(value, what)
+    if (values < 0).any() or np.isinf(values).any():
+        raise RadiobioError(
+            f"{what} is {np.nanmin(values):g} or {np.nanmax(values):g}; legal are numbers of 0 or "
+            "more, nan for a missing one"
+        )
+    return values
+
+
+def _limit_of_normal(value: npt.ArrayLike | None, name: str) -> FloatArray:
+    """A laboratory's limit as an array, ``nan`` where it is not known."""
+    limit = numbers(np.nan if value is None else value, name)
+    if (limit <= 0).any() or np.isinf(limit).any():
+        raise RadiobioError(f"{name} must be above zero and finite, nan (or none) if not known")
+    return limit
 
 
 def _clinical(lineage: str, clinical_grade: npt.ArrayLike, version: str) -> FloatArray:

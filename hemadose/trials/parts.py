@@ -10,6 +10,7 @@ import numpy as np
 from hemadose.errors import HemadoseError
 from hemadose.planning.label_data import REGIMENS, LabelName
 from hemadose.planning.policies import LIMIT_ASSUMPTIONS, POLICIES, PlanningLimits, make_policy
+from hemadose.planning.policies.registry import WITHOUT_MODEL
 from hemadose.planning.situation import FloatArray, IntArray, Policy
 from hemadose.study.text_files import choices, shown
 from hemadose.trials.clinic.kinetic_surrogate import Schedule as Sampling
@@ -212,6 +213,7 @@ def _clinic(arm: Arm, trial: TrialSettings, patients: VirtualPatients) -> Clinic
         n_draws=trial.clinic.n_draws,
         seed=trial.seed,
         lineages=lineages_of(trial),
+        drawn_lineages=trial.monitoring.checked_lineages if arm.policy in WITHOUT_MODEL else None,
     )
 
 

@@ -3,24 +3,43 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from hemadose.study.clinical_settings import Section
+from hemadose.study.text_files import shown
 
 Name = Annotated[
     str, Field(min_length=1, max_length=60, pattern=r"^[A-Za-z0-9][A-Za-z0-9 _.,+&()-]*$")
 ]
-SampleTimes = Annotated[tuple[Annotated[float, Field(gt=0, le=1000)], ...], Field(max_length=8)]
-Values = dict[str, Any]  # checked by what they are passed on to
+NAME_WORDS = (
+    "1 to 60 letters, digits, spaces and _ . , + & ( ) -, beginning with a letter or digit; in "
+    "quotes if it is a number"
+)
+MAX_CHUNKS = 100_000
+
+
+def _rising(times_h: tuple[float, ...]) -> tuple[float, ...]:
+    if any(later <= earlier for earlier, later in pairwise(times_h)):
+        raise ValueError("the times must rise, each given once")
+    return times_h
+
+
+SampleTimes = Annotated[
+    tuple[Annotated[float, Field(ge=0.01, le=504)], ...],
+    Field(max_length=8),
+    AfterValidator(_rising),
+]
+Values = dict[str, Any]  # checked against what they are passed on to
 
 
 class FociSchedule(Section):
     """When blood is drawn for foci after each administration, and how many cells are scored."""
 
     times_h: Annotated[SampleTimes, Field(min_length=1)] = Field(
-        description="Times after each administration (h)."
+        description="Times after each administration (h), rising, at most 8."
     )
     cells: int = Field(default=100, ge=1, le=100_000, description="Cells scored. Default: 100.")
 
@@ -29,9 +48,13 @@ class Schedule(Section):
     """What the clinic measures after each administration."""
 
     blood_samples_h: SampleTimes = Field(
-        default=(), description="Times of blood samples (h). Default: none."
+        default=(), description="Times of blood samples (h), rising, at most 8. Default: none."
     )
-    image_h: SampleTimes = Field(default=(), description="Times of images (h). Default: none.")
+    image_h: SampleTimes = Field(
+        default=(),
+        description="Times of images (h), rising, at most 8. They show kidneys, tumour and, where "
+        "the cohort's marrow dose rests on images, the marrow. Default: none.",
+    )
     foci: FociSchedule | None = Field(default=None, description="Foci. Default: none.")
 
 
@@ -137,10 +160,17 @@ class TrialSettings(Section):
     def _check(self) -> Self:
         names = [arm.name for arm in self.arms]
         for name in names:
-            if names.count(name) > 1:
+            if [other.casefold() for other in names].count(name.casefold()) > 1:
                 raise ValueError(f"two arms are called {name!r}; give each its own name")
         if self.reference is not None and self.reference not in names:
-            raise ValueError(f"the reference arm {self.reference!r} is not one of {names}")
+            raise ValueError(
+                f"the reference arm {shown(self.reference)} is not one of {', '.join(names)}"
+            )
+        if self.n_chunks > MAX_CHUNKS:
+            raise ValueError(
+                f"{self.patients} patients in chunks of {self.chunk} are {self.n_chunks} chunks, "
+                f"legal are {MAX_CHUNKS}; raise chunk"
+            )
         return self
 
     @property

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -12,11 +11,10 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from hemadose.errors import HemadoseError
-from hemadose.planning.rules import LINEAGES
 from hemadose.study.settings_file import field_keys, legal_values, section_in
 from hemadose.study.text_files import choices, file_label, read_text, shown
 from hemadose.study.yaml_text import KeyPath, YamlDocument, parse_yaml
-from hemadose.trials.settings import TrialSettings
+from hemadose.trials.settings import NAME_WORDS, TrialSettings
 
 if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
@@ -40,9 +38,16 @@ def read_trial(path: Path) -> TrialSettings:
         At the first error: an unknown key, an illegal value, contradictory limits, or a cohort,
         policy or label that does not exist.
     """
-    label = file_label(path.parent.resolve(), path.name)
-    if not path.exists():
-        raise HemadoseError(f"{path} does not exist; legal is a trial file such as psma617.yaml")
+    from hemadose.trials.part_checks import check_parts
+
+    try:
+        label, there = file_label(path.parent.resolve(), path.name), path.exists()
+    except (OSError, RuntimeError, ValueError):
+        raise HemadoseError(f"{shown(str(path))} is no legal path; give a trial file") from None
+    if not there:
+        raise HemadoseError(
+            f"{shown(str(path))} does not exist; legal is a trial file such as psma617.yaml"
+        )
     document = parse_yaml(read_text(path, label, limit_bytes=LIMIT_BYTES), label)
     try:
         trial = TrialSettings.model_validate(document.data)
@@ -50,7 +55,7 @@ def read_trial(path: Path) -> TrialSettings:
         found = error.errors(include_url=False)
         unknown = [item for item in found if item["type"] == "extra_forbidden"]
         raise _error((unknown or found)[0], document) from None
-    _check_parts(trial, document)
+    check_parts(trial, document)
     return trial
 
 
@@ -74,11 +79,11 @@ def dataclass_from(kind: type[_T], values: Mapping[str, Any], *, without: Sequen
     legal = [field.name for field in fields(kind) if field.init and field.name not in without]  # type: ignore[arg-type]
     for key in values:
         if key not in legal:
-            raise _PartError((key,), f"unknown key {shown(key)}, {choices(legal, key)}")
+            raise PartError((key,), f"unknown key {shown(key)}, {choices(legal, key)}")
     try:
         return kind(**values)
     except (TypeError, ValueError) as error:
-        raise _PartError(_culprit(kind, values, str(error)), str(error)) from None
+        raise PartError(_culprit(kind, values, str(error)), str(error)) from None
 
 
 def _culprit(kind: type[_T], values: Mapping[str, Any], message: str) -> KeyPath:
@@ -89,10 +94,10 @@ def _culprit(kind: type[_T], values: Mapping[str, Any], message: str) -> KeyPath
         except (TypeError, ValueError) as error:
             if str(error) == message:
                 return (key,)
-    return _named_in(message, values)
+    return named_in(message, values)
 
 
-class _PartError(HemadoseError):
+class PartError(HemadoseError):
     """An error in a section, at a key below it."""
 
     def __init__(self, place: KeyPath, message: str) -> None:
@@ -100,52 +105,7 @@ class _PartError(HemadoseError):
         super().__init__(message.rstrip("."))
 
 
-def _check_parts(trial: TrialSettings, document: YamlDocument) -> None:
-    """Make what the sections are passed on to, so that a mistake shows before anything runs."""
-    from hemadose.trials import parts
-
-    _checked(document, ("cohort", "name"), lambda: parts.cohort_of(trial))
-    _checked(document, ("limits",), lambda: parts.limits_of(trial))
-    _checked(document, ("cohort", "covariates"), lambda: parts.covariates_of(trial))
-    _checked(document, ("truth",), lambda: parts.truth_of(trial))
-    _checked(document, ("clinic", "prior"), lambda: parts.prior_of(trial))
-    for place, lineage in enumerate(trial.lineages):
-        if lineage not in LINEAGES:
-            raise document.error(
-                ("lineages", place), f"got {shown(lineage)}, {choices(LINEAGES, lineage)}"
-            )
-    lineages = parts.lineages_of(trial)
-    for place, lineage in enumerate(trial.monitoring.checked_lineages):
-        if lineage not in lineages:
-            raise document.error(
-                ("monitoring", "checked_lineages", place),
-                f"got {shown(lineage)}, {choices(lineages, lineage)}",
-            )
-    for place, arm in enumerate(trial.arms):
-        if arm.policy not in parts.policy_names():
-            raise document.error(
-                ("arms", place, "policy"),
-                f"got {shown(arm.policy)}, {choices(parts.policy_names(), arm.policy)}",
-            )
-        own: KeyPath = ("arms", place)
-        _checked(document, (*own, "limits"), partial(parts.limits_of, trial, arm))
-        _checked(document, (*own, "settings"), partial(parts.policy_of, trial, arm))
-
-
-def _checked(document: YamlDocument, place: KeyPath, make: Callable[[], _T]) -> _T:
-    try:
-        return make()
-    except _PartError as error:
-        raise document.error((*place, *error.place), str(error)) from None
-    except HemadoseError as error:
-        section: Any = document.data
-        for part in place:
-            section = section.get(part, ()) if isinstance(section, dict) else section[int(part)]
-        below = _named_in(str(error), section if isinstance(section, dict) else ())
-        raise document.error((*place, *below), str(error).rstrip(".")) from None
-
-
-def _named_in(message: str, keys: Iterable[str]) -> KeyPath:
+def named_in(message: str, keys: Iterable[str]) -> KeyPath:
     """The key that a message names, as the last part of a path."""
     named = [key for key in keys if key in message]
     return (max(named, key=len),) if named else ()
@@ -167,8 +127,15 @@ def _error(item: ErrorDetails, document: YamlDocument) -> HemadoseError:
         return document.error(place, str(item["ctx"]["error"]))
     if kind == "literal_error" and field is not None:
         legal = f"legal is {legal_values(field, entry=True)}"
-    elif kind in ("too_long", "too_short", "string_pattern_mismatch") or field is None:
-        return document.error(place, _plain_message(item))
+    elif kind in ("too_long", "too_short"):
+        few = kind == "too_short"
+        count = item["ctx"]["min_length"] if few else item["ctx"]["max_length"]
+        legal = f"legal is {'at least' if few else 'at most'} {count} of them"
+        return document.error(place, f"got {item['ctx']['actual_length']}, {legal}")
+    elif kind.startswith("string_") and place[-1] == "name":
+        legal = f"legal is {NAME_WORDS}"
+    elif field is None:
+        return document.error(place, "legal is a mapping of keys")
     else:
         legal = f"legal is {legal_values(field, entry=kind not in ('tuple_type', 'dict_type'))}"
     return document.error(place, f"got {_given(place, item, document)}, {legal}")
@@ -191,11 +158,3 @@ def _given(place: KeyPath, item: ErrorDetails, document: YamlDocument) -> str:
     if isinstance(item["input"], dict):
         return "a mapping"
     return "a list" if isinstance(item["input"], tuple) else shown(str(item["input"]))
-
-
-def _plain_message(item: ErrorDetails) -> str:
-    if item["type"] == "value_error":
-        return str(item["ctx"]["error"])
-    words = item["msg"][0].lower() + item["msg"][1:]
-    simple = isinstance(item["input"], str | int | float)
-    return f"got {shown(str(item['input']))}, {words}" if simple else words

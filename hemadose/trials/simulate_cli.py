@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -52,7 +53,7 @@ def simulate(
 
     with bad_input_exits_with_2():
         try:
-            with patients_bar() as progress:
+            with _stops_when_asked(), patients_bar() as progress:
                 result = run(
                     trial,
                     out,
@@ -68,6 +69,20 @@ def simulate(
         return
     typer.echo(simulate_text(result))
     typer.echo(f"\nTables and figure: {result.folder}")
+
+
+@contextmanager
+def _stops_when_asked() -> Iterator[None]:
+    """Let SIGTERM, as from a batch system, stop a run as Ctrl-C does."""
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

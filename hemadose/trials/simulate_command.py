@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hemadose.errors import HemadoseError
-from hemadose.foci_commands.outputs import figure_writers, records, table_writer, write_all
+from hemadose.foci_commands.outputs import figure_writers, records, table_writer
 from hemadose.trials.runs.backends import Backend, dask_cluster, processes, serial
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
 
     from hemadose.trials.settings import TrialSettings
 
-SUMMARY_FILES = ("summary.csv", "summary.json", "trial.png", "trial.pdf")
 _SHOWN = {
     "activity_gbq": ("activity", "GBq", 1.0),
     "n_cycles": ("cycles", "", 1.0),
@@ -58,8 +59,13 @@ def backend_for(workers: int, dask: str | None) -> Backend:
     Raises
     ------
     HemadoseError
-        If both are asked for, or Dask is missing.
+        If both are asked for, Dask is missing, or there are too few cores.
     """
+    most = 4 * (os.cpu_count() or 1)
+    if workers > most:
+        raise HemadoseError(
+            f"--workers: got {workers}, legal is 1 to {most}, four for each core of this machine"
+        )
     if dask is None:
         return serial if workers == 1 else processes(workers)
     if workers != 1:
@@ -114,7 +120,17 @@ def simulate(
         "summary.json": lambda place: place.write_text(document, "utf-8"),
         **figure_writers(draw_trial(result.table, trial), "trial"),
     }
-    write_all(folder, writers, replaced=SUMMARY_FILES)
+    try:
+        with tempfile.TemporaryDirectory(prefix=".part_", dir=folder) as place:
+            for name, write in writers.items():
+                write(Path(place) / name)
+            for name in writers:
+                os.replace(Path(place) / name, folder / name)
+    except OSError as error:
+        raise HemadoseError(
+            f"the tables and the figure cannot be written to {folder} ({error.strerror}); the "
+            "chunks are kept, go on with --resume once they can"
+        ) from None
     return result
 
 

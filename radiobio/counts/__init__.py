@@ -5,11 +5,11 @@ from radiobio.counts.cohort import CountAdvance, activity_reaching, advance_coun
 from radiobio.counts.course import (
     CountCourse,
     CountParameters,
-    reaches_grade,
     simulate_counts,
     steady_state,
 )
 from radiobio.counts.fit import CountPosterior, fit_counts
+from radiobio.counts.grades import reaches_grade
 from radiobio.counts.laplace import CountDraws, CountLaplace, laplace_counts, laplace_draws
 from radiobio.counts.lineage_priors import LineagePrior, lineage_prior
 from radiobio.counts.prediction import CountPrediction, predict_counts

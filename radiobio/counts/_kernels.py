@@ -80,6 +80,16 @@ def _decays(term, rate, half, half_decay, half_time):  # type: ignore[no-untyped
             half_time[j] = (1.0 - half_decay[j]) / rate[j] if x > 1e-5 else half * (1.0 - 0.5 * x)
 
 
+@njit(cache=True, nogil=True, error_model="numpy", inline="always")
+def within(c, a, bend, new, b, new_bend, s):  # type: ignore[no-untyped-def]
+    """Quintic through values, slopes and curvatures at 0 and 1, at s."""
+    rise = new - c
+    third = 10.0 * rise - 6.0 * a - 4.0 * b - 1.5 * bend + 0.5 * new_bend
+    fourth = -15.0 * rise + 8.0 * a + 7.0 * b + 1.5 * bend - new_bend
+    fifth = 6.0 * rise - 3.0 * (a + b) + 0.5 * (new_bend - bend)
+    return c + s * (a + s * (0.5 * bend + s * (third + s * (fourth + s * fifth))))
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def _minimum(c, a, bend, new, b, new_bend):  # type: ignore[no-untyped-def]
     """Least value within a step and its place (0 to 1) from values, slopes and curvatures.
@@ -89,10 +99,7 @@ def _minimum(c, a, bend, new, b, new_bend):  # type: ignore[no-untyped-def]
     rise = new - c
     square, cube = 3.0 * rise - 2.0 * a - b, a + b - 2.0 * rise
     s = -a / (square + math.sqrt(max(0.0, square * square - 3.0 * a * cube)))
-    third = 10.0 * rise - 6.0 * a - 4.0 * b - 1.5 * bend + 0.5 * new_bend
-    fourth = -15.0 * rise + 8.0 * a + 7.0 * b + 1.5 * bend - new_bend
-    fifth = 6.0 * rise - 3.0 * (a + b) + 0.5 * (new_bend - bend)
-    return c + s * (a + s * (0.5 * bend + s * (third + s * (fourth + s * fifth)))), s
+    return within(c, a, bend, new, b, new_bend, s), s
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

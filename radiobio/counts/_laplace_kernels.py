@@ -11,26 +11,27 @@ import math
 import numpy as np
 from numba import njit
 
-from radiobio.counts._fixed_grid_kernels import follow, lay_out, most_steps
+from radiobio.counts._fixed_grid_kernels import GRID, N_RESPONSES, follow, lay_out
 
-LONGEST_STEP = 1.0  # of the typical time constant of the chain
+LONGEST_STEP = 2.5  # of the typical time constant of the chain
 DIFFERENCE = 1e-6  # of z, forward
 MAX_ITERATIONS = 40
 LEAST_GAIN = 1e-4  # of the log density; a step that promises less is convergence
 
+# of a patient: log medians (4,) and SDs (n_z,) of the prior; loss of circulating cells, that of
+# the chain if not above zero; median reserve loss per gray; log counts; grid; work space
+_PATIENT = "Tuple((f8[::1], f8[::1], f8, f8, f8[::1], " + GRID + ", f8[:, :, ::1]))"
+
 
 @njit(
-    "f8(f8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1], i8[::1], f8[::1], f8, f8[::1], f8[::1])",
+    "f8(f8[::1], " + _PATIENT + ", f8, f8[::1], f8[::1])",
     cache=True,
     nogil=True,
     error_model="numpy",
 )
-def _density(z, log_mean, log_sd, loss, lost, step, obs_step, log_obs, sigma, log_count, state):  # type: ignore[no-untyped-def]
-    """Log posterior density at z (n_z,), up to a constant; fills `log_count` and `state`.
-
-    log_mean (4,), log_sd (n_z,); loss of circulating cells, that of the chain if not above zero;
-    lost: median reserve loss per gray.
-    """
+def _density(z, patient, sigma, log_count, state):  # type: ignore[no-untyped-def]
+    """Log posterior density at z (n_z,), up to a constant; fills `log_count` and `state`."""
+    log_mean, log_sd, loss, lost, log_obs, grid, response = patient
     k = 4.0 * math.exp(-log_mean[1] - log_sd[1] * z[1])
     scale = math.exp(log_sd[4] * z[4])
     spread = math.exp(log_sd[5] * z[5]) if len(z) > 5 else 1.0
@@ -40,8 +41,8 @@ def _density(z, log_mean, log_sd, loss, lost, step, obs_step, log_obs, sigma, lo
         math.exp(log_mean[2] + log_sd[2] * z[2]),
         math.exp(log_mean[3] + log_sd[3] * z[3]) * scale,
         lost * spread * scale,
-        step,
-        obs_step,
+        grid,
+        response,
         log_count,
         state,
     )
@@ -56,31 +57,41 @@ def _density(z, log_mean, log_sd, loss, lost, step, obs_step, log_obs, sigma, lo
 
 
 @njit(
-    "void(f8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1], i8[::1], f8[::1], f8[::1], f8[:, ::1])",
+    "void(f8[::1], " + _PATIENT + ", f8[::1], f8[:, ::1])",
     cache=True,
     nogil=True,
     error_model="numpy",
 )
-def _jacobian(z, log_mean, log_sd, loss, lost, step, obs_step, log_obs, log_count, jacobian):  # type: ignore[no-untyped-def]
+def _jacobian(z, patient, log_count, jacobian):  # type: ignore[no-untyped-def]
     """Derivatives (n_obs, n_z) of the log counts at z, by differences.
 
     The baseline only shifts log counts; the dose scale acts like kill and reserve loss together,
     so neither needs a course of its own.
     """
     n_obs, n_z = jacobian.shape
+    log_sd, lost = patient[1], patient[3]
     moved, state, other = z.copy(), np.empty(6), np.empty(n_obs)
     for o in range(n_obs):
         jacobian[o, 0] = log_sd[0]
     for a in range(1, n_z):
-        if a == 4 and lost == 0.0:
-            for o in range(n_obs):
-                jacobian[o, 4] = jacobian[o, 3] * log_sd[4] / log_sd[3]
+        if a == 4:
             continue
         moved[a] += DIFFERENCE
-        _density(moved, log_mean, log_sd, loss, lost, step, obs_step, log_obs, 1.0, other, state)
+        _density(moved, patient, 1.0, other, state)
         moved[a] = z[a]
         for o in range(n_obs):
             jacobian[o, a] = (other[o] - log_count[o]) / DIFFERENCE
+    if lost == 0.0 or n_z > 5:
+        for o in range(n_obs):
+            jacobian[o, 4] = jacobian[o, 3] / log_sd[3]
+            if n_z > 5:
+                jacobian[o, 4] += jacobian[o, 5] / log_sd[5]
+            jacobian[o, 4] *= log_sd[4]
+    else:
+        moved[4] += DIFFERENCE
+        _density(moved, patient, 1.0, other, state)
+        for o in range(n_obs):
+            jacobian[o, 4] = (other[o] - log_count[o]) / DIFFERENCE
 
 
 @njit("void(f8[:, ::1], f8[:, ::1])", cache=True, nogil=True, error_model="numpy")
@@ -159,36 +170,32 @@ def _damped_step(z, precision, gradient, damping, lower, trial):  # type: ignore
 
 
 @njit(
-    "i8(f8[::1], f8[::1], f8[::1], f8, f8, f8[:, ::1], i8[::1], f8[::1], f8, f8[:, ::1], f8[::1],"
-    "f8[::1])",
+    "i8(f8[::1], " + _PATIENT + ", f8, f8[:, ::1], f8[::1], f8[::1])",
     cache=True,
     nogil=True,
     error_model="numpy",
 )
-def _mode(z, log_mean, log_sd, loss, lost, step, obs_step, log_obs, sigma, lower, state, density):  # type: ignore[no-untyped-def]
+def _mode(z, patient, sigma, lower, state, density):  # type: ignore[no-untyped-def]
     """Move z to the mode by damped Gauss-Newton; gives 1 if it got there.
 
     Fills the factor `lower` of the precision there, the `state` and the log `density` (1,).
     """
+    log_obs = patient[4]
     n_z, n_obs = len(z), len(log_obs)
     log_count, other = np.empty(n_obs), np.empty(n_obs)
     jacobian, precision = np.empty((n_obs, n_z)), np.empty((n_z, n_z))
     gradient, trial, trial_state = np.empty(n_z), np.empty(n_z), np.empty(6)
-    best = _density(
-        z, log_mean, log_sd, loss, lost, step, obs_step, log_obs, sigma, log_count, state
-    )
+    best = _density(z, patient, sigma, log_count, state)
     damping, converged, fresh = 0.0, 0, True
     for _ in range(MAX_ITERATIONS):
         if fresh:
-            _jacobian(z, log_mean, log_sd, loss, lost, step, obs_step, log_obs, log_count, jacobian)
+            _jacobian(z, patient, log_count, jacobian)
             _normal_equations(jacobian, log_obs, log_count, z, sigma, precision, gradient)
         gain = _damped_step(z, precision, gradient, damping, lower, trial)
         if gain < LEAST_GAIN:
             converged = 1
             break
-        found = _density(
-            trial, log_mean, log_sd, loss, lost, step, obs_step, log_obs, sigma, other, trial_state
-        )
+        found = _density(trial, patient, sigma, other, trial_state)
         fresh = found > best  # false for nan
         share = (found - best) / gain  # of what the step promised
         if share > 0.7:
@@ -221,19 +228,16 @@ def laplace(  # type: ignore[no-untyped-def]
     chain), lost (n,), start_h (n, n_cycles) with nan for none, amplitude and rate (n, n_cycles,
     n_terms), obs_h and log_obs (n, n_most) rising with the first n_obs in use.
     """
-    obs_step = np.empty(obs_h.shape[1], np.int64)
     for i in range(first, last):
-        used = n_obs[i]
-        longest_h = LONGEST_STEP * math.exp(log_mean[i, 1]) / 4.0
-        step = np.empty((most_steps(start_h[i], used, end_h[i], longest_h), 3))
-        n_steps = lay_out(
-            start_h[i], amplitude[i], rate[i], obs_h[i, :used], end_h[i], longest_h,
-            obs_step[:used], step,
+        grid = lay_out(
+            start_h[i], amplitude[i], rate[i], obs_h[i, : n_obs[i]], end_h[i],
+            LONGEST_STEP * math.exp(log_mean[i, 1]) / 4.0,
         )  # fmt: skip
-        converged[i] = _mode(
-            z[i], log_mean[i], log_sd[i], loss, lost[i], step[:n_steps], obs_step[:used],
-            log_obs[i, :used], sigma, lower[i], state[i], density[i : i + 1],
+        patient = (
+            log_mean[i], log_sd[i], loss, lost[i], log_obs[i, : n_obs[i]], grid,
+            np.empty((len(grid[2]), 2, N_RESPONSES)),
         )  # fmt: skip
+        converged[i] = _mode(z[i], patient, sigma, lower[i], state[i], density[i : i + 1])
 
 
 @njit(
@@ -246,32 +250,30 @@ def laplace(  # type: ignore[no-untyped-def]
 )
 def draws(  # type: ignore[no-untyped-def]
     z, log_mean, log_sd, loss, lost, start_h, amplitude, rate, obs_h, log_obs, n_obs, end_h,
-    sigma, mode, lower, state, log_weight, first, last,
+    sigma, centre, lower, state, log_weight, first, last,
 ):  # fmt: skip
-    """Turn standard normals z (n, n_draws, n_z) into draws around the modes.
+    """Turn standard normals z (n, n_draws, n_z) into draws around `centre` (n, n_z).
 
-    Fills their states on `end_h` and the logarithms of exact over Gaussian density. The rest as
-    in `laplace`.
+    lower: factors of the precisions. Fills their states on `end_h` and the logarithms of exact
+    over Gaussian density. The rest as in `laplace`.
     """
     n_draws, n_z = z.shape[1:]
-    obs_step, log_count = np.empty(obs_h.shape[1], np.int64), np.empty(obs_h.shape[1])
     for i in range(first, last):
-        used = n_obs[i]
-        longest_h = LONGEST_STEP * math.exp(log_mean[i, 1]) / 4.0
-        step = np.empty((most_steps(start_h[i], used, end_h[i], longest_h), 3))
-        n_steps = lay_out(
-            start_h[i], amplitude[i], rate[i], obs_h[i, :used], end_h[i], longest_h,
-            obs_step[:used], step,
+        grid = lay_out(
+            start_h[i], amplitude[i], rate[i], obs_h[i, : n_obs[i]], end_h[i],
+            LONGEST_STEP * math.exp(log_mean[i, 1] + log_sd[i, 1] * centre[i, 1]) / 4.0,
         )  # fmt: skip
+        patient = (
+            log_mean[i], log_sd[i], loss, lost[i], log_obs[i, : n_obs[i]], grid,
+            np.empty((len(grid[2]), 2, N_RESPONSES)),
+        )  # fmt: skip
+        log_count = np.empty(n_obs[i])
         for g in range(n_draws):
             proposal = 0.0
             for a in range(n_z):
                 proposal -= 0.5 * z[i, g, a] * z[i, g, a]
             _solve_upper(lower[i], z[i, g])
             for a in range(n_z):
-                z[i, g, a] += mode[i, a]
-            exact = _density(
-                z[i, g], log_mean[i], log_sd[i], loss, lost[i], step[:n_steps], obs_step[:used],
-                log_obs[i, :used], sigma, log_count[:used], state[i, g],
-            )  # fmt: skip
+                z[i, g, a] += centre[i, a]
+            exact = _density(z[i, g], patient, sigma, log_count, state[i, g])
             log_weight[i, g] = exact - proposal

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from radiobio.checks import not_negative, numbers
 from radiobio.counts.course import (
     Administration,
     CountCourse,
@@ -78,18 +79,16 @@ def simulate_chemotherapy_counts(
     >>> course.count.round(1)
     array([7.2, 3.3, 9.7])
     """
-    effect = np.asarray(effect_per_concentration, dtype=np.float64)
-    if not (np.isfinite(effect).all() and (effect >= 0).all()):
-        raise RadiobioError("effect_per_concentration must be finite and zero or positive")
-    values = (baseline, mean_transit_time_h, feedback_exponent)
+    effect = not_negative(effect_per_concentration, "effect_per_concentration")
+    first = numbers(baseline, "baseline")
+    transit_h = numbers(mean_transit_time_h, "mean_transit_time_h")
+    feedback = numbers(feedback_exponent, "feedback_exponent")
     try:
         shape = np.broadcast_shapes(
-            effect.shape,
-            *(np.shape(value) for value in values),
+            *(value.shape for value in (effect, first, transit_h, feedback)),
             *(curve.shape for _, curve in concentrations),
         )
     except ValueError:
         raise RadiobioError("parameters and concentrations do not broadcast") from None
-    first, transit_h, feedback = (np.asarray(value, dtype=np.float64) for value in values)
     parameters = CountParameters(first, transit_h, feedback, np.zeros(shape))
     return simulate_driven(parameters, concentrations, day, effect=effect)

@@ -110,6 +110,7 @@ def activity_reaching(
     n_cycles: int = 1,
     interval_h: float = 0.0,
     horizon_h: float = 84.0 * 24.0,
+    n_lowest: int | None = None,
 ) -> FloatArray:
     """Lowest activity at which the count falls below a limit.
 
@@ -135,6 +136,9 @@ def activity_reaching(
         Time between these administrations (h).
     horizon_h : float
         Time after the last of them in which the count is watched (h).
+    n_lowest : int, optional
+        Only that many of the lowest activities along the last axis (draws) are wanted; others
+        may come out as infinite. By default all are.
 
     Returns
     -------
@@ -150,8 +154,9 @@ def activity_reaching(
 
     Notes
     -----
-    More activity never raises a count, so one course at the highest activity decides most draws;
-    the others are found by false position on the logarithm of the lowest count.
+    More activity never raises a count, so one course at the highest activity decides most draws,
+    and none is needed where the whole kill would not do. The others are found by false position
+    on the logarithm of the lowest count.
 
     Examples
     --------
@@ -182,15 +187,19 @@ def activity_reaching(
     curves = (*_rows(remaining_rate, shape), *_rows(rate_per_gbq, shape))
     chain, log_limit = _chain(parameters, shape), _flat(np.log(limits / parameters.baseline), shape)
     wait, most = (_flat(value, shape) for value in given.values())
-    out = np.empty(len(own))
+    out, group = np.empty(len(own)), (1, 1)
+    if n_lowest is not None:
+        if not shape or not 1 <= n_lowest <= shape[-1]:
+            raise RadiobioError(f"n_lowest must be from 1 to the draws of {shape}, got {n_lowest}")
+        group = (shape[-1], n_lowest)
 
     def run(first: int, stop: int) -> None:
         search_rows(
             own, chain, *curves, log_limit, wait, most, (float(interval_h), float(horizon_h)),
-            n_cycles, (_STEP, _TOLERANCE), out, first, stop,
+            n_cycles, (_STEP, _TOLERANCE), group, out, first, stop,
         )  # fmt: skip
 
-    run_courses(len(own), run)
+    run_courses(len(own) // group[0], run)
     return out.reshape(shape)
 
 

@@ -12,13 +12,14 @@ import numpy.typing as npt
 from kinetics import SumOfExponentials
 from kinetics.cores import on_all_cores
 from kinetics.curves import FloatArray
+from radiobio.checks import number, numbers, together
 from radiobio.errors import RadiobioError
-from radiobio.toxicity import ctcae_limits
 
 Administration = tuple[float, SumOfExponentials]
 
 _STEP, _TOLERANCE = 0.4, 1e-6  # counts within 1e-5 of the exact solution
 _ZERO_IS_LEGAL = ("feedback_exponent", "kill_per_gy", "reserve_loss_per_gy")
+_FASTEST_PER_H, _MOST_FEEDBACK = 100.0, 10.0  # beyond, steps would be without end or meaning
 _MANY_COURSES = 200  # from here on threads are worth starting
 
 
@@ -46,7 +47,8 @@ class CountParameters:
     Raises
     ------
     RadiobioError
-        If a value is not finite or not of the sign above, or the shapes do not broadcast.
+        If a value is not finite or not of the sign above, a rate constant is above 100/h (a
+        transit time below 0.04 h), the exponent is above 10, or the shapes do not broadcast.
     """
 
     baseline: FloatArray
@@ -60,7 +62,7 @@ class CountParameters:
         loss = self.circulating_loss_per_h
         if loss is None:
             with np.errstate(divide="ignore"):
-                loss = 4.0 / np.asarray(self.mean_transit_time_h, dtype=np.float64)
+                loss = 4.0 / numbers(self.mean_transit_time_h, "mean_transit_time_h")
         given = {
             "baseline": self.baseline,
             "mean_transit_time_h": self.mean_transit_time_h,
@@ -69,10 +71,9 @@ class CountParameters:
             "kill_per_gy": self.kill_per_gy,
             "reserve_loss_per_gy": self.reserve_loss_per_gy,
         }
-        try:
-            arrays = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in given.values()))
-        except ValueError:
-            raise RadiobioError("the parameters' shapes do not broadcast") from None
+        arrays = np.broadcast_arrays(
+            *together(**{name: numbers(value, name) for name, value in given.items()})
+        )
         for name, array in zip(given, arrays, strict=True):
             zero_is_legal = name in _ZERO_IS_LEGAL
             legal = array >= 0 if zero_is_legal else array > 0
@@ -80,6 +81,13 @@ class CountParameters:
                 bound = "zero or positive" if zero_is_legal else "above zero"
                 raise RadiobioError(f"{name} must be finite and {bound}")
             object.__setattr__(self, name, array)
+        rates = np.maximum(4.0 / arrays[1], arrays[2])
+        if (rates > _FASTEST_PER_H).any() or (arrays[3] > _MOST_FEEDBACK).any():
+            raise RadiobioError(
+                f"mean_transit_time_h must be at least {4.0 / _FASTEST_PER_H:g} h, "
+                f"circulating_loss_per_h at most {_FASTEST_PER_H:g}/h and feedback_exponent at "
+                f"most {_MOST_FEEDBACK:g}"
+            )
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -88,7 +96,10 @@ class CountParameters:
 
     def __getitem__(self, index: Any) -> CountParameters:
         """Parameter sets at `index` of the leading axes."""
-        return CountParameters(*(np.asarray(getattr(self, f.name))[index] for f in fields(self)))
+        taken = object.__new__(CountParameters)  # what is legal stays legal
+        for own in fields(self):
+            object.__setattr__(taken, own.name, np.asarray(getattr(self, own.name))[index])
+        return taken
 
 
 @dataclass(frozen=True, eq=False)
@@ -200,7 +211,9 @@ def simulate_driven(
 ) -> CountCourse:
     """Counts driven by dose rates, or with an `effect` by a drug's concentrations."""
     days = _rising_days(day)
-    starts = [float(start) for start, _ in drivers]
+    starts = [number(start, "start_day of an administration") for start, _ in drivers]
+    if not np.isfinite(starts).all():
+        raise RadiobioError(f"start_day of each administration must be finite, got {starts}")
     first = _first_day(days, starts, initial_day, initial_state is not None)
     state = _flat_state(initial_state, parameters.shape)
     chain = count_rates(parameters, effect=effect).reshape(-1, 6)
@@ -244,35 +257,8 @@ def run_courses(n_courses: int, run: Callable[[int, int], object]) -> None:
         on_all_cores(n_courses, run)
 
 
-def reaches_grade(course: CountCourse, lineage: str, *, grade: int = 3) -> npt.NDArray[np.bool_]:
-    """Whether each simulated course falls to a CTCAE v5.0 grade or worse.
-
-    Parameters
-    ----------
-    course : CountCourse, leading shape (...)
-        Simulated counts; days a few apart or fewer, so that the nadir is not missed.
-    lineage : str
-        As in `radiobio.toxicity.ctcae_grade`.
-    grade : int
-        Grade 2 or above. Its probability is the mean of the result over the draws.
-
-    Returns
-    -------
-    ndarray of bool, shape (...)
-
-    Raises
-    ------
-    RadiobioError
-        If a blood count alone cannot give that grade.
-    """
-    limits = ctcae_limits(lineage)
-    if grade not in range(2, 2 + len(limits)):
-        raise RadiobioError(f"grade must be 2 to {1 + len(limits)} for {lineage}, got {grade}")
-    return np.asarray(course.nadir() < limits[grade - 2])
-
-
 def _rising_days(day: npt.ArrayLike) -> FloatArray:
-    days = np.asarray(day, dtype=np.float64)
+    days = numbers(day, "day")
     if days.ndim != 1 or not np.isfinite(days).all() or (np.diff(days) < 0).any():
         raise RadiobioError("day must be a one-dimensional array of finite days that rise")
     return days
@@ -285,17 +271,23 @@ def _first_day(
         if continued:
             raise RadiobioError("initial_state needs initial_day, the day it belongs to")
         return min([*days[:1].tolist(), *starts], default=0.0)
-    if len(days) and days[0] < initial_day:
-        raise RadiobioError(f"day {days[0]:g} lies before initial_day {initial_day:g}")
-    return float(initial_day)
+    begin = number(initial_day, "initial_day")
+    if not np.isfinite(begin):
+        raise RadiobioError(f"initial_day must be finite, got {begin}")
+    if len(days) and days[0] < begin:
+        raise RadiobioError(f"day {days[0]:g} lies before initial_day {begin:g}")
+    return begin
 
 
 def _flat_state(initial_state: npt.ArrayLike | None, shape: tuple[int, ...]) -> FloatArray:
-    state = np.asarray(steady_state() if initial_state is None else initial_state, np.float64)
+    state = numbers(steady_state() if initial_state is None else initial_state, "initial_state")
     try:
-        return np.broadcast_to(state, (*shape, 6)).reshape(-1, 6).copy()
+        own = np.broadcast_to(state, (*shape, 6)).reshape(-1, 6).copy()
     except ValueError:
         raise RadiobioError(f"initial_state {state.shape} does not fit {(*shape, 6)}") from None
+    if not np.isfinite(own).all() or (own[:, 1:5] < 0).any():
+        raise RadiobioError("initial_state must be finite, its transit and circulating pools >= 0")
+    return own
 
 
 def _terms(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinetics.curves import FloatArray
+from radiobio.checks import numbers
 from radiobio.errors import RadiobioError
 
 MOST_LOG_KILL = float(np.log(2.0))
@@ -55,17 +56,19 @@ class CovariateEffect:
     def presence(self, value: FloatArray) -> FloatArray:
         """0 or 1 (or a probability between them), ``nan`` for unknown."""
         unknown = np.isnan(value)
+        if (value < 0).any() or np.isinf(value).any():
+            raise RadiobioError(f"{self.name} must be finite and zero or positive; nan is unknown")
         if self.above is not None:
             return np.where(unknown, np.nan, value > self.above)
         if self.below is not None:
             return np.where(unknown, np.nan, value < self.below)
-        if ((value < 0) | (value > 1)).any():
+        if (value > 1).any():
             raise RadiobioError(f"{self.name} must be 0 or 1 (or a probability); nan is unknown")
         return value
 
 
 _GROENER = "Groener 2021, doi:10.1186/s13550-021-00805-7"
-_FLOTUFOLASTAT = "182 patients on 177Lu-PSMA-I&T, doi:10.1007/s00259-025-07200-7"
+_KARIMZADEH = "Karimzadeh 2025, 182 patients on 177Lu-PSMA-I&T, doi:10.1007/s00259-025-07200-7"
 _PERSSON = "Persson 2024, doi:10.1186/s13550-024-01077-7"
 _BERGSMA = "Bergsma 2016, doi:10.1007/s00259-015-3193-4"
 _SEVERE = "platelets, haemoglobin, neutrophils or leukocytes of grade 3 or more"
@@ -80,7 +83,8 @@ COVARIATE_EFFECTS: Mapping[str, CovariateEffect] = MappingProxyType(
             ),
             CovariateEffect(
                 "diffuse_bone_metastases", 0.35, 0.5, _WHITE_AND_RED, 2.7, _SEVERE,
-                f"odds ratio 5.08 (1.08 to 23.86) ({_GROENER})",
+                "odds ratio 5.08 (1.08 to 23.86) of disseminated or diffuse bone involvement "
+                f"({_GROENER})",
             ),
             CovariateEffect(
                 "prior_taxane", 0.35, 0.5, _WHITE_AND_RED, 2.9, _SEVERE,
@@ -88,7 +92,7 @@ COVARIATE_EFFECTS: Mapping[str, CovariateEffect] = MappingProxyType(
             ),
             CovariateEffect(
                 "prior_radium223", 0.35, 0.1, ("platelets",), 3.1, "platelets of grade 3 or more",
-                f"hazard ratio 6.43, p = 0.021 ({_FLOTUFOLASTAT}); none, p = 0.93 ({_GROENER})",
+                f"hazard ratio 6.43, p = 0.021 ({_KARIMZADEH}); none, p = 0.93 ({_GROENER})",
             ),
             CovariateEffect(
                 "age_years", 0.2, 0.5, _WHITE_AND_RED, 1.9, _SEVERE,
@@ -98,7 +102,7 @@ COVARIATE_EFFECTS: Mapping[str, CovariateEffect] = MappingProxyType(
             CovariateEffect(
                 "creatinine_clearance_ml_per_min", 0.3, 0.25, ("haemoglobin",), 2.7,
                 "haemoglobin of grade 3", "kidney dysfunction, hazard ratio 3.81 of severe "
-                f"anaemia, p = 0.023 ({_FLOTUFOLASTAT})", below=60.0,
+                f"anaemia, p = 0.023 ({_KARIMZADEH})", below=60.0,
             ),
         )
     }
@@ -124,7 +128,7 @@ def log_kill_shift(lineage: str, covariates: Mapping[str, npt.ArrayLike]) -> Flo
     Raises
     ------
     RadiobioError
-        If a name is not known, a value is not legal or shapes do not broadcast.
+        If the lineage or a name is not known, a value is not legal or shapes do not broadcast.
 
     Notes
     -----
@@ -142,13 +146,17 @@ def log_kill_shift(lineage: str, covariates: Mapping[str, npt.ArrayLike]) -> Flo
     already. The shift therefore is meant beside a measured baseline, and the shrinkage covers
     what would count twice.
     """
+    if lineage not in _WHITE_AND_RED:
+        raise RadiobioError(f"lineage {lineage!r} is not known; known: {list(_WHITE_AND_RED)}")
+    if not isinstance(covariates, Mapping):
+        raise RadiobioError(f"covariates must be a mapping of names to values, got {covariates!r}")
     total = np.zeros(())
     for name, given in covariates.items():
         effect = COVARIATE_EFFECTS.get(name)
         if effect is None:
             known = list(COVARIATE_EFFECTS)
             raise RadiobioError(f"covariate {name!r} is not known; known: {known}")
-        presence = effect.presence(np.asarray(given, dtype=np.float64))
+        presence = effect.presence(numbers(given, name))
         if lineage not in effect.lineages:
             continue
         shift = np.where(np.isnan(presence), 0.0, effect.log_kill * (presence - effect.share))
@@ -156,7 +164,7 @@ def log_kill_shift(lineage: str, covariates: Mapping[str, npt.ArrayLike]) -> Flo
             total = total + shift
         except ValueError:
             raise RadiobioError("the covariates' shapes do not broadcast") from None
-    return np.clip(total, -MOST_LOG_KILL, MOST_LOG_KILL)
+    return np.asarray(np.clip(total, -MOST_LOG_KILL, MOST_LOG_KILL))
 
 
 def covariate_assumption(lineage: str, names: tuple[str, ...]) -> str:

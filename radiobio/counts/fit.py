@@ -18,6 +18,7 @@ from radiobio.errors import RadiobioError
 _DOSE = len(PARAMETER_NAMES)  # coordinate of the dose draw; the reserve loss may follow
 _KEPT_PER_DRAW, _PROPOSALS_PER_DRAW = 2, 4
 _LEAST_EFFECTIVE = 100.0
+_FARTHEST = 8.0  # standard deviations of the prior; further out only the prior's density changes
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,8 @@ def fit_counts(
         density = -0.5 * (z**2).sum(-1)
         if not len(days):
             return np.asarray(density)
-        course = simulate_counts(parameters_at(prior, z), chosen, days)
+        near = np.clip(z, -_FARTHEST, _FARTHEST)
+        course = simulate_counts(parameters_at(prior, near), chosen, days)
         with np.errstate(divide="ignore"):
             residual = (np.log(counts) - np.log(course.count)) / sigma
         return np.asarray(density - 0.5 * (residual**2).sum(-1))

@@ -16,7 +16,7 @@ from radiobio.counts.lineage_priors import LineagePrior
 from radiobio.errors import RadiobioError
 
 _N_OWN = 4  # coordinates of the prior; the fifth is the dose scale, the sixth the reserve loss
-_TEMPER = 0.7  # power of the likelihood that the draws are made with
+_TEMPER = 0.5  # power of the likelihood that the draws are made with
 _LEAST_EFFECTIVE_SHARE = 0.2
 
 
@@ -179,14 +179,15 @@ def laplace_counts(
 def laplace_draws(
     fit: CountLaplace, normals: npt.ArrayLike, *, resampled: bool = True
 ) -> CountDraws:
-    """Draws around the modes, weighted to the exact posterior.
+    """Draws from wider Gaussians, weighted to the exact posterior.
 
     Parameters
     ----------
     fit : CountLaplace
         From `laplace_counts`.
     normals : array_like, shape (n_draws, >= n_z) or (n, n_draws, >= n_z)
-        Standard normals (quasi-random ones give less noise); columns beyond n_z are not read.
+        Standard normals; columns beyond n_z are not read. Quasi-random ones give less noise, a
+        scramble or shift of its own for each patient keeps errors from being common to all.
     resampled : bool
         Draws of equal weight by systematic resampling with the offset one half, some of them
         repeated; otherwise every draw once, with its weight.
@@ -202,9 +203,10 @@ def laplace_draws(
 
     Notes
     -----
-    They are drawn from the Gaussian at the mode with the likelihood to the power of 0.7, which is
-    wider where counts inform and the prior elsewhere, so that a long tail is not missed, and
-    weighted with the exact over the Gaussian density.
+    They are drawn from the Gaussian posterior with the likelihood to the power of one half, which
+    is wider where counts inform and the prior elsewhere, so that a long tail is not missed, and
+    weighted with the exact over the Gaussian density. An interval from few draws is too narrow
+    unless it allows for their number: see `predict_counts`.
     """
     from radiobio.counts._laplace_kernels import draws
 
@@ -215,13 +217,15 @@ def laplace_draws(
     if given.ndim == 3 and len(given) != n:
         raise RadiobioError(f"normals of {len(given)} patients do not fit {n}")
     n_draws = given.shape[-2]
-    wide = _TEMPER * fit._lower @ np.swapaxes(fit._lower, 1, 2) + (1.0 - _TEMPER) * np.eye(n_z)
+    told = _TEMPER * fit._lower @ np.swapaxes(fit._lower, 1, 2)
+    wide = told + (1.0 - _TEMPER) * np.eye(n_z)
+    centre = np.linalg.solve(wide, told @ fit.mode[..., None])[..., 0]
     lower = np.linalg.cholesky(wide)
     z = _full(given[..., :n_z], (n, n_draws, n_z))
     state, log_weight = np.empty((n, n_draws, 6)), np.empty((n, n_draws))
 
     def run(first: int, last: int) -> None:
-        draws(z, *fit._inputs, fit.mode, lower, state, log_weight, first, last)
+        draws(z, *fit._inputs, centre, lower, state, log_weight, first, last)
 
     on_all_cores(n, run)
     weight = np.exp(log_weight - log_weight.max(-1, keepdims=True, initial=-np.inf))

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinetics.curves import FloatArray
+from radiobio.checks import check_whole, number, numbers
 from radiobio.counts.course import CountParameters
 from radiobio.counts.covariates import covariate_assumption, log_kill_shift
 from radiobio.errors import RadiobioError
@@ -102,7 +103,12 @@ class LineagePrior:
         reserve : array_like, shape as `standardised` without the last axis, optional
             Coordinate of the reserve loss; its median without.
         """
-        z = np.asarray(standardised, dtype=np.float64)
+        z = numbers(standardised, "standardised")
+        if z.ndim < self.log_mean.ndim or z.shape[-1] != len(PARAMETER_NAMES):
+            raise RadiobioError(
+                f"standardised must have the leading axes of the prior {self.log_mean.shape[:-1]} "
+                f"and {len(PARAMETER_NAMES)} coordinates on its last axis, got shape {z.shape}"
+            )
         gap = (1,) * (z.ndim - self.log_mean.ndim)
         mean, sd = (
             x.reshape(*x.shape[:-1], *gap, x.shape[-1]) for x in (self.log_mean, self.log_sd)
@@ -118,6 +124,7 @@ class LineagePrior:
 
     def sample(self, n_draws: int, rng: np.random.Generator) -> CountParameters:
         """Draws from the prior, shape (*leading axes of the prior, n_draws)."""
+        check_whole(n_draws, "n_draws")
         z = rng.standard_normal((*self.log_mean.shape[:-1], n_draws, 4))
         if self.reserve_loss_log_sd == 0:
             return self.parameters(z)
@@ -204,9 +211,9 @@ def lineage_prior(
     >>> prior.sample(2, np.random.default_rng(1)).shape
     (2,)
     """
-    if lineage not in _MEDIANS:
+    if not isinstance(lineage, str) or lineage not in _MEDIANS:
         raise RadiobioError(f"lineage {lineage!r} is not known; known: {list(_MEDIANS)}")
-    if dose_method not in _KILL_FACTOR:
+    if not isinstance(dose_method, str) or dose_method not in _KILL_FACTOR:
         known = list(_KILL_FACTOR)
         raise RadiobioError(f"dose_method {dose_method!r} is not known; known: {known}")
     typical, transit_d, feedback, kill = _MEDIANS[lineage]
@@ -216,7 +223,7 @@ def lineage_prior(
     log_mean = np.log(medians)
     if baseline is not None:
         log_mean, log_sd = _with_baseline(lineage, log_mean, log_sd, baseline, baseline_cv)
-    if covariates:
+    if covariates is not None:
         log_mean = _shifted(log_mean, log_kill_shift(lineage, covariates))
         log_sd = np.broadcast_to(log_sd, log_mean.shape)
     return LineagePrior(
@@ -240,10 +247,14 @@ def _with_baseline(
     baseline_cv: float | None,
 ) -> tuple[FloatArray, FloatArray]:
     """Log medians and SDs with a measured baseline, where there is one."""
-    cv = _RESIDUAL_CV[lineage] if baseline_cv is None else baseline_cv
-    own = np.asarray(baseline, dtype=np.float64)
-    if (own <= 0).any() or np.isinf(own).any() or own.ndim > 1 or not cv > 0:
-        raise RadiobioError(f"baseline and its CV must be above zero: {own}, {cv}")
+    cv = _RESIDUAL_CV[lineage] if baseline_cv is None else number(baseline_cv, "baseline_cv")
+    own = numbers(baseline, "baseline")
+    if (own <= 0).any() or np.isinf(own).any() or own.ndim > 1 or not 0 < cv <= 10:
+        raise RadiobioError(
+            "baseline must be above zero, one number or of shape (n,), and its CV above zero, up "
+            f"to 10; got a baseline of shape {own.shape} from {np.min(own, initial=np.inf):g} on "
+            f"and a CV of {cv:g}"
+        )
     known = ~np.isnan(own)
     means, sds = (np.tile(x, (*own.shape, 1)) for x in (log_mean, log_sd))
     means[..., 0] = np.where(known, np.log(np.where(known, own, 1.0)), log_mean[0])

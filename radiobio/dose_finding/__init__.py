@@ -11,9 +11,10 @@ from radiobio.dose_finding.blrm import (
     blrm_posterior,
 )
 from radiobio.dose_finding.boin import BoinBoundaries, boin_boundaries, boin_next
-from radiobio.dose_finding.crm import CrmPosterior, cibp_loss, crm_posterior
+from radiobio.dose_finding.crm import CrmPosterior, crm_posterior
 from radiobio.dose_finding.decisions import LevelDecision, choose_level, too_toxic
 from radiobio.dose_finding.outcomes import count_outcomes, read_outcomes
+from radiobio.dose_finding.penalty import cibp_loss
 
 __all__ = [
     "TARGET_INTERVAL",

@@ -9,14 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kinetics.curves import FloatArray
-from radiobio.checks import numbers, positive
-from radiobio.dose_finding.checks import (
-    IntArray,
-    check_counts,
-    check_interval,
-    check_levels,
-    check_share,
-)
+from radiobio.checks import check_share, number, numbers, positive
+from radiobio.dose_finding.checks import IntArray, check_counts, check_interval, check_levels
 from radiobio.dose_finding.quadrature import Lines, bounds, expit, lines, mass_below
 from radiobio.errors import RadiobioError
 
@@ -26,6 +20,7 @@ if TYPE_CHECKING:
 TARGET_INTERVAL = (0.20, 0.35)
 """Targeted and excessive toxicity begin here (Neuenschwander 2008)."""
 _WIDEST = 40.0  # conditional prior standard deviations searched for the intercept
+_WIDEST_LOG_SLOPE = 40.0
 _MOST_REFINEMENTS = 6
 
 
@@ -45,7 +40,8 @@ class LogisticPrior:
     Raises
     ------
     RadiobioError
-        If the covariance is not symmetric and positive definite, or the level not positive.
+        If the covariance is not symmetric and positive definite, the mean or SD of b is above 40
+        (exp(b) would overflow), or the level is not positive.
 
     References
     ----------
@@ -63,6 +59,11 @@ class LogisticPrior:
         legal = np.isfinite(covariance).all() and np.array_equal(covariance, covariance.T)
         if not legal or (np.linalg.eigvalsh(covariance) <= 0).any():
             raise RadiobioError("covariance must be symmetric and positive definite")
+        if abs(mean[1]) > _WIDEST_LOG_SLOPE or covariance[1, 1] > _WIDEST_LOG_SLOPE**2:
+            raise RadiobioError(
+                f"mean {mean[1]:g} and variance {covariance[1, 1]:g} of b: it is the logarithm of "
+                f"the slope; its mean and standard deviation must be within {_WIDEST_LOG_SLOPE:g}"
+            )
         object.__setattr__(self, "mean", mean)
         object.__setattr__(self, "covariance", covariance)
         reference = positive(self.reference_level, "reference_level")
@@ -195,7 +196,7 @@ def blrm_posterior(
     Raises
     ------
     RadiobioError
-        If the levels do not rise, the counts or the interval are not legal.
+        If the levels do not rise, the counts, the interval or the tolerance are not legal.
 
     Notes
     -----
@@ -221,6 +222,8 @@ def blrm_posterior(
     level = check_levels(levels)
     n, y = check_counts(treated, toxic, level.size)
     limits = check_interval(interval)
+    if not 0 < number(tolerance, "tolerance") < np.inf:
+        raise RadiobioError(f"tolerance must be finite and above zero, got {tolerance}")
     log_level = _log_levels(level, prior)
     seen = n > 0
     data = (log_level[seen], n[seen].astype(np.float64), y[seen].astype(np.float64))

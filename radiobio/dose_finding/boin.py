@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from radiobio.checks import check_whole
-from radiobio.dose_finding.checks import IntArray, check_counts, check_share
+from radiobio.checks import check_share, check_whole, numbers
+from radiobio.dose_finding.checks import IntArray, check_counts, check_index
 from radiobio.errors import RadiobioError
 
 if TYPE_CHECKING:
     import pandas as pd
 
+_MOST_PATIENTS = 1000
 NEVER = np.iinfo(np.int64).max  # no number of toxicities reaches this
 
 
@@ -73,7 +74,7 @@ def boin_boundaries(
     target : float
         Targeted risk of a dose-limiting toxicity.
     n_max : int
-        Most patients at one level.
+        Most patients at one level, up to 1000.
     underdose, overdose : float, optional
         Highest risk that is too low and lowest that is too high; 0.6 and 1.4 times the target.
     eliminate_above : float
@@ -87,7 +88,7 @@ def boin_boundaries(
     Raises
     ------
     RadiobioError
-        If the risks do not rise from underdose over target to overdose.
+        If the risks do not rise from underdose over target to overdose, or a number is not legal.
 
     Notes
     -----
@@ -112,6 +113,8 @@ def boin_boundaries(
     high = check_share(1.4 * t if overdose is None else overdose, "overdose")
     cutoff = check_share(eliminate_above, "eliminate_above")
     check_whole(n_max, "n_max")
+    if n_max > _MOST_PATIENTS:
+        raise RadiobioError(f"n_max must be 1 to {_MOST_PATIENTS}, got {n_max}")
     if not low < t < high:
         raise RadiobioError(f"underdose {low:g}, target {t:g} and overdose {high:g} must rise")
     escalate = np.log((1 - low) / (1 - t)) / np.log(t * (1 - low) / (low * (1 - t)))
@@ -161,21 +164,21 @@ def boin_next(
     >>> boin_next(boin_boundaries(0.3), 2, [3, 3, 3, 0], [0, 0, 2, 0])
     1
     """
-    n_levels = np.size(treated)
+    n_levels = numbers(treated, "treated").size
     n, y = check_counts(treated, toxic, n_levels)
     if n.max(initial=0) > boundaries.escalate_at_most.size:
         raise RadiobioError(
             f"{n.max()} patients at a level, but the boundaries end at "
             f"{boundaries.escalate_at_most.size}; raise n_max"
         )
-    if not 0 <= level_index < n_levels or n[level_index] == 0:
+    here = check_index(level_index, "level_index", n_levels)
+    if n[here] == 0:
         raise RadiobioError(f"level_index must be one of the levels in use, got {level_index}")
     row = np.maximum(n, 1) - 1
     bad = np.flatnonzero((n > 0) & (y >= boundaries.eliminate_at_least[row]))
     left = int(bad[0]) if bad.size else n_levels  # this level and those above are eliminated
     if left == 0:
         return None
-    here = int(level_index)
     step = int(y[here] <= boundaries.escalate_at_most[row[here]])
     step -= int(y[here] >= boundaries.deescalate_at_least[row[here]])
     return min(max(here + step, 0), left - 1)

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinetics.curves import FloatArray
-from radiobio.checks import numbers, positive
+from radiobio.checks import check_share, check_whole, number, numbers, positive
 from radiobio.errors import RadiobioError
 
 IntArray = npt.NDArray[np.int64]
@@ -16,6 +16,7 @@ def check_patients(
     level_index: npt.ArrayLike, toxic: npt.ArrayLike, n_levels: int
 ) -> tuple[IntArray, IntArray]:
     """Levels and outcomes as arrays; RadiobioError where they are not legal."""
+    check_whole(n_levels, "n_levels")
     index, outcome = numbers(level_index, "level_index"), numbers(toxic, "toxic")
     if index.ndim != 1 or index.shape != outcome.shape:
         raise RadiobioError(
@@ -44,14 +45,6 @@ def check_counts(
     return n.astype(np.int64), y.astype(np.int64)
 
 
-def check_share(value: float, name: str) -> float:
-    """A number above 0 and below 1."""
-    given = numbers(value, name)
-    if given.ndim or not 0 < given < 1:
-        raise RadiobioError(f"{name} must be above 0 and below 1, got {value}")
-    return float(given)
-
-
 def check_levels(levels: npt.ArrayLike) -> FloatArray:
     """Levels as an array; RadiobioError unless they are positive and rise."""
     level = positive(levels, "levels")
@@ -62,9 +55,17 @@ def check_levels(levels: npt.ArrayLike) -> FloatArray:
 
 def check_interval(interval: tuple[float, float]) -> tuple[float, float]:
     """Two rising shares; RadiobioError otherwise."""
-    if len(interval) != 2:
+    if numbers(interval, "interval").shape != (2,):
         raise RadiobioError(f"interval must be two numbers, got {interval}")
     low, high = (check_share(limit, "interval") for limit in interval)
     if low >= high:
         raise RadiobioError(f"interval must rise, got {interval}")
     return low, high
+
+
+def check_index(index: float, name: str, n_levels: int) -> int:
+    """Index of a level; RadiobioError unless it is a whole number of 0 to n_levels - 1."""
+    given = number(index, name)
+    if given % 1 or not 0 <= given < n_levels:
+        raise RadiobioError(f"{name} must be a whole number of 0 to {n_levels - 1}, got {index}")
+    return int(given)

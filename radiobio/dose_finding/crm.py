@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -10,17 +9,18 @@ import numpy as np
 import numpy.typing as npt
 
 from kinetics.curves import FloatArray
-from radiobio.checks import number, numbers
+from radiobio.checks import check_share, number, numbers
 from radiobio.dose_finding.blrm import TARGET_INTERVAL
-from radiobio.dose_finding.checks import (
-    IntArray,
-    check_interval,
-    check_levels,
-    check_patients,
-    check_share,
-)
+from radiobio.dose_finding.checks import IntArray, check_interval, check_levels, check_patients
 from radiobio.dose_finding.outcomes import count_outcomes
-from radiobio.dose_finding.quadrature import Lines, bounds, expit, lines, mass_below
+from radiobio.dose_finding.quadrature import (
+    LineDensity,
+    Lines,
+    bounds,
+    expit,
+    lines,
+    mass_below,
+)
 from radiobio.errors import RadiobioError
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 CrmModel = Literal["power", "logistic"]
 _TOLERANCE = 1e-8
 _MOST_REFINEMENTS = 6
+_WIDEST = 30.0
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ class CrmPosterior:
     assumptions: tuple[str, ...]
     _curve: _Curve = field(repr=False)
     _line: Lines = field(repr=False)
+    _log_density: LineDensity = field(repr=False)
+    _reach: tuple[FloatArray, FloatArray] = field(repr=False)
 
     @property
     def estimate(self) -> FloatArray:
@@ -121,10 +124,6 @@ class CrmPosterior:
     def above(self, threshold: float) -> FloatArray:
         """Posterior probability that the risk of each level is at least `threshold` (0 to 1)."""
         return _above(self._curve, self._line, check_share(threshold, "threshold"))
-
-    def expectation(self, function: Callable[[FloatArray], FloatArray]) -> FloatArray:
-        """Posterior mean of a smooth function of the risk at each level."""
-        return np.asarray(function(self._curve.risk(self._line.node[0])) @ self._line.mass[0])
 
     def to_frame(self) -> pd.DataFrame:
         """One row a level."""
@@ -207,8 +206,11 @@ def crm_posterior(
     seen = _check_weight(weight, outcome)
     limits = check_interval(interval)
     centre, sd = number(prior_mean, "prior_mean"), number(prior_sd, "prior_sd")
-    if not (np.isfinite(centre) and np.isfinite(sd) and sd > 0):
-        raise RadiobioError("prior_mean must be finite and prior_sd finite and above zero")
+    if not (abs(centre) <= _WIDEST and 0 < sd <= _WIDEST):
+        raise RadiobioError(
+            f"got prior_mean {centre:g} and prior_sd {sd:g} of the logarithm of a power; legal are "
+            f"-{_WIDEST:g} to {_WIDEST:g}, and above 0 up to {_WIDEST:g}"
+        )
     curve = _curve(guess, model, number(intercept, "intercept"))
 
     def log_posterior(beta: FloatArray) -> FloatArray:
@@ -220,11 +222,12 @@ def crm_posterior(
             log_density += log_rest[at] if share == 1 else np.log1p(-share * np.exp(log_risk[at]))
         return np.asarray(log_density)[None]
 
-    line, log_evidence = _line(log_posterior, centre, sd, 0)
+    reach = (np.array([centre - 15.0 * sd]), np.array([centre + 15.0 * sd]))
+    line, log_evidence = _line(log_posterior, reach, 0)
     summary = _summary(curve, line, limits)
     for refinement in range(1, _MOST_REFINEMENTS + 1):
         coarse = summary
-        line, log_evidence = _line(log_posterior, centre, sd, refinement)
+        line, log_evidence = _line(log_posterior, reach, refinement)
         summary = _summary(curve, line, limits)
         error = float(np.abs(summary - coarse).max())
         if error < _TOLERANCE:
@@ -240,51 +243,13 @@ def crm_posterior(
         beta_variance=float(line.mass[0] @ (line.node[0] - beta_mean) ** 2),
         plug_in=curve.risk(np.array([beta_mean]))[:, 0], mean=mean, sd=spread, interval=limits,
         under=under, on_target=1.0 - under - over, over=over, log_evidence=log_evidence,
-        numerical_error=error, _curve=curve, _line=line,
+        numerical_error=error, _curve=curve, _line=line, _log_density=log_posterior, _reach=reach,
         status="ok" if error < _TOLERANCE else f"the quadrature is only good to {error:.1e}",
         assumptions=(
             f"{model} curve with one parameter: its shape is that of the skeleton",
             "patients are independent",
         ) + (() if weight is None else ("toxicities come evenly over the time of observation",)),
     )  # fmt: skip
-
-
-def cibp_loss(posterior: CrmPosterior, target: float, *, asymmetry: float) -> FloatArray:
-    """Expected loss of the convex infinite bounds penalisation (CIBP) at each level.
-
-    Parameters
-    ----------
-    posterior : CrmPosterior
-        Of the risk.
-    target : float
-        Targeted risk.
-    asymmetry : float
-        Above 0 and below 2; below 1 overdosing is penalised more.
-
-    Returns
-    -------
-    ndarray, shape (n_levels,)
-        E[(p - target)^2 / (p^a (1 - p)^(2 - a))]; the level with the smallest is chosen.
-
-    Raises
-    ------
-    RadiobioError
-        If the target or the asymmetry is not legal.
-
-    References
-    ----------
-    Mozgunov P, Jaki T. Stat Med 2020;39:906-922, doi:10.1002/sim.8450.
-    """
-    goal, a = check_share(target, "target"), number(asymmetry, "asymmetry")
-    if not 0 < a < 2:
-        raise RadiobioError(f"asymmetry must be above 0 and below 2, got {asymmetry}")
-    tiny = np.finfo(np.float64).tiny
-
-    def loss(p: FloatArray) -> FloatArray:
-        safe, rest = np.maximum(p, tiny), np.maximum(1.0 - p, 1e-16)
-        return np.asarray((p - goal) ** 2 / (safe**a * rest ** (2 - a)))
-
-    return posterior.expectation(loss)
 
 
 def _check_skeleton(skeleton: npt.ArrayLike) -> FloatArray:
@@ -309,24 +274,22 @@ def _curve(skeleton: FloatArray, model: str, intercept: float) -> _Curve:
         return _Curve("power", 0.0, np.log(skeleton))
     if model == "logistic":
         coded = np.log(skeleton / (1 - skeleton)) - intercept
-        if not (coded < 0).all():
+        if not ((coded < 0).all() and intercept <= _WIDEST):
             raise RadiobioError(
-                f"intercept {intercept:g} must be above the logit of the highest guess of the "
-                "skeleton, or the risk would fall with beta at some levels and rise at others"
+                f"intercept {intercept:g} must be at most {_WIDEST:g} and above the logit of the "
+                "highest guess of the skeleton, or the risk would fall with beta at some levels "
+                "and rise at others"
             )
         return _Curve("logistic", intercept, coded)
     raise RadiobioError(f"model {model!r} is not known; known: 'power', 'logistic'")
 
 
 def _line(
-    log_posterior: Callable[[FloatArray], FloatArray], centre: float, sd: float, refinement: int
+    log_posterior: LineDensity, reach: tuple[FloatArray, FloatArray], refinement: int
 ) -> tuple[Lines, float]:
     """Normalised posterior on panels; each refinement adds panels and widens the range."""
     drop = 34.0 + 3.0 * refinement
-    reach = 15.0 * sd
-    low, high, highest = bounds(
-        log_posterior, np.array([centre - reach]), np.array([centre + reach]), drop=drop
-    )
+    low, high, highest = bounds(log_posterior, *reach, drop=drop)
     total = 0.0
     for _ in range(2):  # the second time with the integral one
         scale = float(highest[0]) + (np.log(total) if total else 0.0)

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kinetics.curves import FloatArray
-from radiobio.checks import number
+from radiobio.checks import check_share, check_whole, number
 from radiobio.dose_finding.blrm import BlrmPosterior
-from radiobio.dose_finding.checks import check_share
+from radiobio.dose_finding.checks import check_index
 from radiobio.dose_finding.crm import CrmPosterior
 from radiobio.errors import RadiobioError
 
@@ -210,9 +210,8 @@ def too_toxic(
     RadiobioError
         If the level does not exist or a share is not legal.
     """
-    if not 0 <= index < posterior.levels.size:
-        raise RadiobioError(f"index must be 0 to {posterior.levels.size - 1}, got {index}")
-    probability = float(posterior.above(toxic_from)[index])
+    here = check_index(index, "index", posterior.levels.size)
+    probability = float(posterior.above(toxic_from)[here])
     return probability > check_share(confidence, "confidence"), probability
 
 
@@ -230,11 +229,10 @@ def _reachable(posterior: Posterior, most_steps: int | None, most_ratio: float |
     levels = posterior.levels
     reachable = np.ones(levels.size, dtype=bool)
     if most_steps is not None:
-        if most_steps < 0:
-            raise RadiobioError(f"most_steps must be 0 or more, got {most_steps}")
+        check_whole(most_steps, "most_steps", least=0)
         reachable &= np.arange(levels.size) <= (used[-1] + most_steps if used.size else 0)
     if most_ratio is not None:
-        if not most_ratio >= 1:
+        if not 1 <= number(most_ratio, "most_ratio") < np.inf:
             raise RadiobioError(f"most_ratio must be 1 or more, got {most_ratio}")
         highest = levels[used[-1]] if used.size else levels[0] / most_ratio
         reachable &= levels <= highest * most_ratio * (1 + 1e-12)
@@ -246,18 +244,18 @@ def _incoherent(
 ) -> BoolArray:
     """Levels that would escalate right after a toxicity."""
     n = posterior.levels.size
+    check_whole(last_toxic, "last_toxic", least=0)
     if last_index is None:
         if last_toxic:
             raise RadiobioError("last_toxic needs last_index, the level of the last cohort")
         return np.zeros(n, dtype=bool)
-    if not 0 <= last_index < n:
-        raise RadiobioError(f"last_index must be 0 to {n - 1}, got {last_index}")
-    if last_toxic > posterior.toxic[last_index]:
+    last = check_index(last_index, "last_index", n)
+    if last_toxic > posterior.toxic[last]:
         raise RadiobioError(
-            f"last_toxic is {last_toxic}, but the data have {posterior.toxic[last_index]} "
+            f"last_toxic is {last_toxic}, but the data have {posterior.toxic[last]} "
             "toxicities at that level"
         )
-    return (np.arange(n) > last_index) & bool(coherent and last_toxic > 0)
+    return (np.arange(n) > last) & bool(coherent and last_toxic > 0)
 
 
 def _flip_distance(

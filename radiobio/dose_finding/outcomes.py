@@ -10,7 +10,7 @@ import numpy.typing as npt
 from radiobio.dose_finding.checks import IntArray, check_patients
 from radiobio.errors import RadiobioError
 
-_COHORT = re.compile(r"([1-9]\d*)([NT]+)")
+_COHORT = re.compile(r"([1-9]\d{0,5})([NT]+)")
 
 
 def read_outcomes(text: str) -> tuple[IntArray, IntArray]:
@@ -41,6 +41,8 @@ def read_outcomes(text: str) -> tuple[IntArray, IntArray]:
     """
     index: list[int] = []
     toxic: list[int] = []
+    if not isinstance(text, str):
+        raise RadiobioError(f"outcomes must be text such as '1NNN 2NTN', got {text!r}")
     for word in text.split():
         match = _COHORT.fullmatch(word)
         if match is None:
@@ -80,5 +82,6 @@ def count_outcomes(
     (array([1, 2, 0]), array([0, 1, 0]))
     """
     index, outcome = check_patients(level_index, toxic, n_levels)
-    treated = np.bincount(index, minlength=n_levels).astype(np.int64)
-    return treated, np.bincount(index[outcome == 1], minlength=n_levels).astype(np.int64)
+    n = int(n_levels)
+    treated = np.bincount(index, minlength=n).astype(np.int64)
+    return treated, np.bincount(index[outcome == 1], minlength=n).astype(np.int64)

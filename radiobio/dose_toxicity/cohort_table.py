@@ -26,6 +26,7 @@ _LONGEST = 80
 _YES_NO = {"0": 0.0, "1": 1.0, "0.0": 0.0, "1.0": 1.0, "no": 0.0, "yes": 1.0, "false": 0.0,
            "true": 1.0}  # fmt: skip
 _ONE_CENTRE = "one centre"
+_LEAST_HAEMOGLOBIN = 30.0  # g/L; a lower one before treatment was given in g/dL or mmol/L
 
 COHORT_COLUMNS: Mapping[str, str] = {
     "patient": "text, required: name of the patient",
@@ -168,6 +169,8 @@ def read_cohort_csv(path: str | os.PathLike[str], *, separator: str | None = Non
     (2, 'image', 3)
     """
     place = Path(path)
+    if separator is not None and (not isinstance(separator, str) or len(separator) != 1):
+        raise RadiobioError(f"separator must be one character, got {separator!r}")
     try:
         if place.is_file() and place.stat().st_size > _LARGEST_BYTES:
             raise RadiobioError(f"{place.name}: the file is larger than {_LARGEST_BYTES:,} bytes")
@@ -298,8 +301,8 @@ def _covariate(cells: Cells, name: str, n: int) -> FloatArray:
     if name in _RANGES:
         low, high = _RANGES[name]
         values = np.array([_number(cells, i, name, low=low, high=high) for i in range(n)])
-        if name == "baseline_count" and (values == 0).any():
-            raise _wrong(cells, int(np.nanargmin(values)), name, COHORT_COLUMNS[name])
+        if name == "baseline_count":
+            _check_baseline(cells, values)
         return values
     legal = _YES_NO if name in FLAGS else {level: float(k) for k, level in enumerate(BONE_LEVELS)}
     out = np.full(n, np.nan)
@@ -310,6 +313,17 @@ def _covariate(cells: Cells, name: str, n: int) -> FloatArray:
         elif word not in ("", "nan"):
             raise _wrong(cells, i, name, COHORT_COLUMNS[name])
     return out
+
+
+def _check_baseline(cells: Cells, values: FloatArray) -> None:
+    """Baselines above zero, and haemoglobin that can be in g/L."""
+    for i, value in enumerate(values):
+        red = str(cells.columns["lineage"][i]) in ("haemoglobin", "any")
+        if value == 0 or (red and value < _LEAST_HAEMOGLOBIN):
+            legal = COHORT_COLUMNS["baseline_count"]
+            if red:
+                legal += f"; haemoglobin below {_LEAST_HAEMOGLOBIN:g} is not in g/L (10 x g/dL)"
+            raise _wrong(cells, i, "baseline_count", legal)
 
 
 def _check_twice(cells: Cells, text: Mapping[str, tuple[str, ...]]) -> None:

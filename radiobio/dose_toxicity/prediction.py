@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinetics.curves import FloatArray
-from radiobio.checks import not_negative
+from radiobio.checks import check_share, not_negative
 from radiobio.dose_toxicity.covariates import COVARIATES, covariate_values
 from radiobio.dose_toxicity.likelihood import IntArray, gap_signs, sigmoid
 from radiobio.dose_toxicity.regression import Regression
@@ -146,6 +146,7 @@ def predict_risk(
         If covariates, dose or method are not legal.
     """
     regression = fit.regression
+    check_share(level, "level")
     dose = _dose(regression, dose_method, marrow_dose_gy, activity_gbq)
     values, n = _covariates(covariates, dose)
     eta, probability, start = _eta(fit, values, np.broadcast_to(dose, (n,)), dose_method, centre)
@@ -192,11 +193,10 @@ def dose_at_risk(
     """
     regression = fit.regression
     grade = regression.priors.grade if grade is None else grade
-    if not 0 < risk < 1 or grade not in regression.grades:
-        raise RadiobioError(
-            f"got risk {risk} and grade {grade}; legal: 0 < risk < 1, grades "
-            f"{list(regression.grades)}"
-        )
+    check_share(risk, "risk")
+    check_share(level, "level")
+    if grade not in regression.grades:
+        raise RadiobioError(f"grade {grade} is not predicted; there are {list(regression.grades)}")
     _check_method(regression, dose_method)
     values, n = _covariates(covariates, np.zeros(()))
     unknown = [name for name in regression.covariates if np.isnan(values[name]).any()]
@@ -258,6 +258,8 @@ def _dose(
 
 
 def _covariates(given: Mapping[str, Any], dose: FloatArray) -> tuple[dict[str, FloatArray], int]:
+    if not isinstance(given, Mapping):
+        raise RadiobioError(f"covariates must be a mapping of names to values, got {given!r}")
     unknown = [name for name in given if name not in COVARIATES]
     if unknown:
         raise RadiobioError(f"there is no covariate {unknown[0]!r}; legal: {', '.join(COVARIATES)}")

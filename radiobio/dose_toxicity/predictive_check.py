@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinetics.curves import FloatArray
+from radiobio.checks import check_share
 from radiobio.dose_toxicity.cohort_table import CohortTable
 from radiobio.dose_toxicity.likelihood import sigmoid
 from radiobio.dose_toxicity.prediction import _cuts
@@ -93,8 +94,9 @@ def check_predictions(
     Notes
     -----
     p values of the cohort that was fitted are conservative: the model has seen it (Meng 1994). With
-    many groups some fall below 0.05 by chance; the status divides 0.05 by their number.
+    many groups some fall below 0.05 by chance; the status divides 0.05 by the number of rows.
     """
+    check_share(level, "level")
     regression = fit.regression
     rows = table.of(regression.priors.outcome, dose_method=dose_method)
     unknown = sorted(set(rows.dose_method) - set(regression.priors.methods))
@@ -116,7 +118,7 @@ def check_predictions(
             for name, value in zip(out, row, strict=True):
                 out[name].append(value)
     p_value = np.array(out["p_value"])
-    bad = sorted({labels[k] for k in np.flatnonzero(p_value < _SMALL_P / len(groups))})
+    bad = sorted({labels[k] for k in np.flatnonzero(p_value < _SMALL_P / len(p_value))})
     status = "ok" if not bad else f"observed and predicted numbers disagree in: {', '.join(bad)}"
     whole = {name: np.array(out[name], dtype=np.int64) for name in ("grade", "n", "observed")}
     return PredictiveCheck(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kinetics.curves import FloatArray
+from radiobio.checks import number
 from radiobio.errors import RadiobioError
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ class DoseToxicityPriors:
     def with_prior(self, name: str, *, mean: float, sd: float, source: str) -> DoseToxicityPriors:
         """Priors with another, independent normal prior of one coefficient."""
         k = self.index(name)
-        if not (np.isfinite(mean) and np.isfinite(sd) and sd > 0):
+        if not (np.isfinite(number(mean, "mean")) and 0 < number(sd, "sd") < np.inf):
             raise RadiobioError(f"{name}: a prior needs a finite mean and an sd above zero")
         means, covariance = self.mean.copy(), self.covariance.copy()
         covariance[k], covariance[:, k] = 0.0, 0.0
@@ -106,10 +107,12 @@ class DoseToxicityPriors:
         reference_dose_gy : float
             A typical dose of a whole treatment by this method (Gy).
         """
+        if not isinstance(name, str) or not name:
+            raise RadiobioError(f"the name of a method must be text, got {name!r}")
+        if not 0 < number(reference_dose_gy, "reference_dose_gy") < np.inf:
+            raise RadiobioError(f"reference_dose_gy must be above zero, got {reference_dose_gy}")
         if name in self.reference:
             raise RadiobioError(f"the method {name!r} has priors already")
-        if not (np.isfinite(reference_dose_gy) and reference_dose_gy > 0):
-            raise RadiobioError(f"reference_dose_gy must be above zero, got {reference_dose_gy}")
         like = next(iter(self.reference))
         old = [self.index(f"intercept[{like}]"), self.index(f"slope[{like}]")]
         p = len(self.names)
@@ -127,7 +130,7 @@ class DoseToxicityPriors:
 
     def widened(self, factor: float) -> DoseToxicityPriors:
         """Priors with all standard deviations multiplied, for a sensitivity analysis."""
-        if not (np.isfinite(factor) and factor > 0):
+        if not 0 < number(factor, "factor") < np.inf:
             raise RadiobioError(f"factor must be finite and above zero, got {factor}")
         note = f"ASSUMED: standard deviations of the priors multiplied by {factor:g}"
         covariance = self.covariance * factor**2

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from radiobio.counts.lineage_priors import lineage_prior
 from radiobio.dose_toxicity.covariates import COEFFICIENTS
+from radiobio.dose_toxicity.likelihood import sigmoid
 from radiobio.dose_toxicity.priors import DoseToxicityPriors
 from radiobio.errors import RadiobioError
 
@@ -15,7 +18,7 @@ THERAPIES = ("177Lu-PSMA", "177Lu-DOTATATE")
 _GROENER = "Groener 2021, EJNMMI Res, doi 10.1186/s13550-021-00805-7, 177Lu-PSMA-617, n = 140"
 _PERSSON = "Persson 2024, EJNMMI Res, doi 10.1186/s13550-024-01077-7, 177Lu-DOTATATE, n = 59"
 _BERGSMA = "Bergsma 2016, doi 10.1007/s00259-015-3193-4, 177Lu-DOTATATE, n = 320"
-_PSMA_IT = "flotufolastat cohort 2025, 177Lu-PSMA-I&T, n = 182"
+_PSMA_IT = "Karimzadeh 2025 (doi:10.1007/s00259-025-07200-7), 177Lu-PSMA-I&T, n = 182"
 _WIDJAJA = "Widjaja 2021, doi 10.1007/s00259-021-05412-1, 177Lu-PSMA-617, n = 67"
 _NETTER = "NETTER-1, Lutathera label, n = 111"
 _HR_AS_OR = "hazard ratio taken for an odds ratio (ASSUMED); SE from the p value"
@@ -102,7 +105,11 @@ _KIDNEY = {
                     f"DERIVED from HR 3.81, severe anaemia, p = 0.023, {_PSMA_IT}; {_HR_AS_OR}"),
     "": (0.5, 0.75, f"ASSUMED size: renal function significant, {_BERGSMA}"),
 }  # fmt: skip
-_BONE_DIFFUSE = (1.6253, 0.7896, f"SOURCED OR 5.08 (1.08-23.86), diffuse bone, G>=3, {_GROENER}")
+_BONE_DIFFUSE = (
+    1.6253,
+    0.7896,
+    f"SOURCED OR 5.08 (1.08-23.86), disseminated or diffuse bone, G>=3, {_GROENER}",
+)
 _BONE_FEW = (
     0.8, 0.8,
     f"ASSUMED: half the effect of diffuse bone metastases; OR 6.0 without interval for any, "
@@ -137,7 +144,9 @@ def published_priors(
 
     Notes
     -----
-    Intercepts are logit(incidence of grade >= 3), SD 1 (ASSUMED: published shares of grade >= 3
+    Intercepts are the log odds at the mean of the mix with which a cohort of that mix has the
+    published incidence of grade >= 3 on average (patients differ, so that the log odds of the
+    incidence itself would give too many events); SD 1 (ASSUMED: published shares of grade >= 3
     platelets of 1, 4.3 and 8 % have that spread on the logit scale). Another grade moves them by
     1.5 a step (ASSUMED, between the 1.2 and 2.4 a step of neutrophils and platelets in NETTER-1).
     Slopes are log odds ratios of one reference dose, each method with its own: an image-based and
@@ -164,19 +173,20 @@ def published_priors(
         )
     share, source = _INCIDENCE[therapy][outcome]
     steps = 3 - grade
-    centre = float(np.log(share / (1 - share)) + 1.5 * steps)
     spread = float(np.hypot(1.5 if outcome == "lymphocytes" else _INTERCEPT_SD, 0.8 * steps))
     if steps:
         source += f"; moved by {steps} cuts of 1.5 (ASSUMED)"
-    rows: dict[str, tuple[float, float, str]] = {}
-    for method in _REFERENCE[therapy]:
-        rows[f"intercept[{method}]"] = (centre, spread, source)
-        rows[f"slope[{method}]"] = (*_SLOPE, _SLOPE_SOURCE)
     effects = [
         _BASELINE.get(outcome, _BASELINE_WEAK), _BONE_FEW, _BONE_DIFFUSE, _TAXANE[therapy],
         _RA223.get(outcome, _RA223[""]), _KIDNEY.get(outcome, _KIDNEY[""]), _AGE,
     ]  # fmt: skip
     names = [name for group in COEFFICIENTS.values() for name in group]
+    size = {name: effect[0] for name, effect in zip(names, effects, strict=True)}
+    centre = _intercept(share, size, _MIX[therapy]) + 1.5 * steps
+    rows: dict[str, tuple[float, float, str]] = {}
+    for method in _REFERENCE[therapy]:
+        rows[f"intercept[{method}]"] = (centre, spread, source)
+        rows[f"slope[{method}]"] = (*_SLOPE, _SLOPE_SOURCE)
     rows.update(zip(names, effects, strict=True))
     top = 3 if outcome == "haemoglobin" else 4
     for k in range(1, top):
@@ -194,6 +204,28 @@ def published_priors(
     )  # fmt: skip
 
 
+def _intercept(share: float, size: Mapping[str, float], mix: Mapping[str, float]) -> float:
+    """Log odds at the mean of the mix for which patients of that mix have the share on average."""
+    flags = [name for name in mix if name not in ("bone_few", "bone_diffuse")]
+    few, diffuse = mix["bone_few"], mix["bone_diffuse"]
+    node, weight = np.polynomial.hermite_e.hermegauss(21)
+    shift = size["baseline_log"] * node
+    probability = weight / weight.sum()
+    bone = np.array([0.0, size["bone_few"], size["bone_diffuse"]])
+    columns = [(bone, np.array([1.0 - few - diffuse, few, diffuse]))]
+    columns += [(np.array([0.0, size[name]]), np.array([1.0 - mix[name], mix[name]]))
+                for name in flags]  # fmt: skip
+    for value, chance in columns:
+        shift = (shift[:, None] + value - value @ chance).ravel()
+        probability = (probability[:, None] * chance).ravel()
+    low, high = -30.0, 30.0
+    for _ in range(60):
+        middle = 0.5 * (low + high)
+        below = probability @ sigmoid(middle + shift) < share
+        low, high = (middle, high) if below else (low, middle)
+    return 0.5 * (low + high)
+
+
 def _assumptions(outcome: str, therapy: str) -> tuple[str, ...]:
     doses = "; ".join(f"{method}: {text}" for method, (_, text) in _REFERENCE[therapy].items())
     mix = ", ".join(f"{name} {share:g}" for name, share in _MIX[therapy].items())
@@ -201,7 +233,8 @@ def _assumptions(outcome: str, therapy: str) -> tuple[str, ...]:
     return (
         f"ASSUMED: {_SLOPE_SOURCE.removeprefix('ASSUMED: ')}",
         f"ASSUMED: reference doses of a treatment of four cycles ({doses})",
-        f"ASSUMED: the published incidences hold at this mix of covariates: {mix}",
+        "ASSUMED: the published incidences are the mean of a cohort with this mix of covariates, "
+        f"independent of each other, and with baseline counts as the lineage prior: {mix}",
         "ASSUMED: the SD between centres is half-normal with scale 0.5 (log odds)",
         f"ASSUMED: baseline_count is {baseline}, standardised by the median and log SD of the "
         "count model's lineage prior",

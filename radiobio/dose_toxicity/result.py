@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kinetics.curves import FloatArray
+from radiobio.checks import check_share
 from radiobio.dose_toxicity.priors import DoseToxicityPriors
 from radiobio.dose_toxicity.regression import Regression
 from radiobio.errors import RadiobioError
@@ -81,6 +82,7 @@ class DoseToxicityFit:
         """
         import pandas as pd
 
+        check_share(level, "level")
         priors, flat = self.regression.priors, self.flat
         low, middle, high = np.quantile(flat, [0.5 - level / 2, 0.5, 0.5 + level / 2], axis=0)
         table = pd.DataFrame(

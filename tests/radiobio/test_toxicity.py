@@ -111,9 +111,6 @@ def test_creatinine_by_the_baseline():
     np.testing.assert_array_equal(found, [0.0, 2.0, 3.0, 4.0])
     found = creatinine_grade(value, baseline=[70.0, 60.0, 50.0, 50.0], version="6.0", **given)
     np.testing.assert_array_equal(found, [0.0, 0.0, 3.0, 4.0])
-    # a low baseline takes the place of the limit for grades 2 and 3
-    assert creatinine_grade(340.0, baseline=120.0, version="6.0", upper_limit_of_normal=110.0,
-                            lower_limit_of_normal=130.0) == 2  # fmt: skip
     assert np.isnan(creatinine_grade(100.0, baseline=90.0))
     assert creatinine_grade(200.0, baseline=90.0) == 2
     assert np.isnan(creatinine_grade(np.nan, upper_limit_of_normal=110.0))
@@ -130,8 +127,47 @@ def test_what_is_not_legal():
         creatinine_grade(10.0, version="4.0")
     with pytest.raises(RadiobioError, match="lineage"):
         ctcae_grade("PLT", 10.0)
-    with pytest.raises(RadiobioError, match="negative"):
-        ctcae_grade("platelets", -1.0)
+    with pytest.raises(RadiobioError, match="0 or more"):
+        ctcae_grade("platelets", [5.0, -1.0])
+    for given, message in (
+        ({"value": np.inf}, "inf"),
+        ({"value": "ten"}, "must be numbers"),
+        ({"lower_limit_of_normal": 0.0}, "above zero"),
+        ({"value": [1.0, 2.0], "lower_limit_of_normal": [1.0, 2.0, 3.0]}, "broadcast"),
+        ({"version": []}, "not known"),
+        ({"lineage": ["platelets"]}, "not known"),
+        ({"lineage": "haemoglobin", "lower_limit_of_normal": 12.0}, "g/dL"),
+    ):
+        with pytest.raises(RadiobioError, match=message):
+            ctcae_grade(**({"lineage": "platelets", "value": 60.0} | given))
+    for given, message in (
+        ({"upper_limit_of_normal": 0.0}, "above zero"),
+        ({"baseline": 0.0}, "above zero"),
+        ({"value": np.inf}, "inf"),
+        ({"lower_limit_of_normal": 130.0}, "above upper_limit"),
+        ({"baseline": [1.0, 2.0], "value": [1.0, 2.0, 3.0]}, "broadcast"),
+    ):
+        with pytest.raises(RadiobioError, match=message):
+            creatinine_grade(**({"value": 90.0, "upper_limit_of_normal": 110.0} | given))
+
+
+def test_a_low_limit_of_normal_leaves_no_grade_1():
+    found = ctcae_grade("platelets", [76.0, 70.0, 59.0], lower_limit_of_normal=60.0)
+    np.testing.assert_array_equal(found, [0.0, 2.0, 2.0])
+
+
+@pytest.mark.parametrize("version", ["5.0", "6.0"])
+def test_each_limit_belongs_to_the_better_grade(version):
+    for lineage in ("haemoglobin", "leukocytes", "neutrophils", "platelets"):
+        for worse, limit in enumerate(ctcae_limits(lineage, version=version), start=2):
+            at = ctcae_grade(lineage, limit, lower_limit_of_normal=500.0, version=version)
+            below = ctcae_grade(lineage, np.nextafter(limit, 0.0), version=version)
+            assert (at, below) == (worse - 1, worse)
+    for grade, factor in enumerate((1.0, 1.5, 3.0, 6.0)):
+        limit = 100.0 * factor
+        given = {"upper_limit_of_normal": 100.0, "version": version}
+        assert creatinine_grade(limit, **given) == grade
+        assert creatinine_grade(np.nextafter(limit, 1e9), **given) == grade + 1
 
 
 def test_reaches_grade():

@@ -42,7 +42,7 @@ class EffectPrior:
 
 
 class Observed:
-    """Samples and foci of one cycle of m patients, and how well predictions fit them.
+    r"""Samples and foci of one cycle of m patients, and how well predictions fit them.
 
     Parameters
     ----------
@@ -54,8 +54,12 @@ class Observed:
         Errors of measurement.
     polynomial : CyclePolynomial
         Its error counts as noise.
-    expected : ndarray, shape (m, n_outputs)
-        Outputs at the start, from which the errors of the samples are found.
+
+    Notes
+    -----
+    The additive error of a sample makes the variance V of its logarithm depend on the prediction
+    f. Residuals and variances are therefore those of Fisher scoring: with r = log y - f, a slope
+    of :math:`r/V + V'/(2V)\,(r^2/V - 1)` and a curvature of :math:`1/V + (V'/V)^2/2`.
     """
 
     def __init__(
@@ -65,7 +69,6 @@ class Observed:
         log_gbq: FloatArray,
         prior: EffectPrior,
         polynomial: CyclePolynomial,
-        expected: FloatArray,
     ) -> None:
         values = np.where(samples > 0, samples, np.nan)
         n_samples = values.shape[1]
@@ -75,16 +78,16 @@ class Observed:
         self.log_cells = np.log(max(prior.foci_cells, 1))
         self.log_gbq = log_gbq
         self.foci = np.where(np.isnan(foci), 0.0, foci)
-        additive = prior.sample_sd * np.exp(-expected[:, :n_samples] - log_gbq)
-        cv = np.hypot(prior.sample_cv, additive)
-        self.variance = np.log1p(cv**2) + fit_variance[:n_samples]
+        self.sample_cv, self.sample_sd = prior.sample_cv, prior.sample_sd
+        self.fit_variance = fit_variance[:n_samples]
         # overdispersion by the error of the polynomials
         self.dispersion = 1.0 + (self.foci + 0.5) * fit_variance[n_samples:]
 
     def misfit(self, value: FloatArray, log_background: FloatArray) -> FloatArray:
         """Minus the log likelihood, up to a constant, shape (m,)."""
-        n_samples = self.log_sample.shape[1]
-        squared = 0.5 * (self.log_sample - value[:, :n_samples]) ** 2 / self.variance
+        log_value = value[:, : self.log_sample.shape[1]]
+        variance = self._variance(log_value)[0]
+        squared = 0.5 * ((self.log_sample - log_value) ** 2 / variance + np.log(variance))
         expected = self._expected(value, log_background)[1]
         poisson = (expected - self.foci * np.log(expected)) / self.dispersion
         both = np.concatenate([squared, poisson], axis=1)
@@ -94,20 +97,30 @@ class Observed:
         self, value: FloatArray, log_background: FloatArray, *, first: bool
     ) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
         """Residuals of the logs, variances, slopes in outputs and background; (m, n_outputs)."""
-        n_samples = self.log_sample.shape[1]
+        log_value = value[:, : self.log_sample.shape[1]]
+        away, (spread, bend) = self.log_sample - log_value, self._variance(log_value)
+        information = 1.0 / spread + 0.5 * (bend / spread) ** 2
+        scored = (away + 0.5 * bend * (away**2 / spread - 1.0)) / (spread * information)
         induced, expected = self._expected(value, log_background)
         # far from the mode the logarithm is the safer scale
         weight = self.foci + 0.5 if first else expected
         gap = np.log(weight / expected) if first else self.foci / expected - 1.0
-        residual = np.concatenate([self.log_sample - value[:, :n_samples], gap], axis=1)
-        variance = np.concatenate([self.variance, self.dispersion / weight], axis=1)
-        share = np.concatenate([np.ones_like(self.variance), induced / expected], axis=1)
+        residual = np.concatenate([away if first else scored, gap], axis=1)
+        sampled = spread if first else 1.0 / information
+        variance = np.concatenate([sampled, self.dispersion / weight], axis=1)
+        share = np.concatenate([np.ones_like(spread), induced / expected], axis=1)
         return (
             np.where(self.missing, 0.0, residual),
             np.where(self.missing, 1.0, variance),
             np.where(self.missing, 0.0, share),
             np.where(self.missing, 0.0, 1.0 - share),
         )
+
+    def _variance(self, log_value: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Variance of the log samples about a prediction, and its slope in that."""
+        additive = (self.sample_sd * np.exp(-np.clip(log_value + self.log_gbq, -60.0, 60.0))) ** 2
+        inflated = 1.0 + self.sample_cv**2 + additive
+        return np.log(inflated) + self.fit_variance, -2.0 * additive / inflated
 
     def _expected(
         self, value: FloatArray, log_background: FloatArray

@@ -30,7 +30,7 @@ class DoseUpdate:
     A cycle's samples y and foci N, with its own effects :math:`\eta`, give the mode of
 
     .. math:: -\tfrac12 (u-u_0)^T P_0^{-1} (u-u_0) - \sum_i \frac{(\log y_i - f_i(u))^2}
-              {2\sigma_i^2} + \sum_j \left(N_j \log\lambda_j(u) - \lambda_j(u)\right),
+              {2V_i} - \tfrac12\log V_i + \sum_j \left(N_j \log\lambda_j(u) - \lambda_j(u)\right),
               \quad u = (\theta, \eta)
 
     by Gauss-Newton steps (an iterated extended Kalman filter; Fisher weights for the foci, whose
@@ -114,8 +114,7 @@ class DoseUpdate:
         which = self._effects(mean.shape[1])
         if samples.size + foci.size:
             outputs = slice(0, self.surrogate.doses.start)
-            expected = polynomial.value(known + mean[:, which] @ self.direction, outputs)
-            observed = Observed(samples, foci, log_gbq, self.prior, polynomial, expected)
+            observed = Observed(samples, foci, log_gbq, self.prior, polynomial)
             problem = _Problem(
                 polynomial, outputs, known, self.direction, self.n_patient - 1, observed
             )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from hemadose.planning import Administration, CountGrades
 from hemadose.planning.errors import HemadosePlanningError
-from hemadose.planning.label_data import LabelName
+from hemadose.planning.label_data import REGIMENS, LabelName
 from hemadose.planning.policies import PlanningLimits, label_limits
 from hemadose.planning.situation import TREAT, LabelLimits, Situation
 from hemadose.trials.clinic.count_update import N_NORMALS, CountUpdate, MarrowHistory
@@ -57,6 +57,8 @@ class Clinic:
         Lineages that are judged.
     max_data_age_days : float
         Counts older than this on the decision day are stale.
+    drawn_lineages : sequence of str, optional
+        Lineages of which a situation holds draws, for policies that need fewer than all.
 
     Raises
     ------
@@ -78,6 +80,7 @@ class Clinic:
         seed: int = 0,
         lineages: Sequence[str] = LINEAGES,
         max_data_age_days: float = 28.0,
+        drawn_lineages: Sequence[str] | None = None,
     ) -> None:
         lengths = {len(np.atleast_1d(value)) for value in covariates.values()}
         if len(lengths) != 1:
@@ -113,6 +116,7 @@ class Clinic:
             )
             for lineage in lineages
         )
+        self._drawn = lineages if drawn_lineages is None else drawn_lineages
         self._normals = _normals(
             n_draws, n_normals(self.doses) + N_NORMALS * len(self.counts), seed
         )
@@ -120,6 +124,8 @@ class Clinic:
         self._given_gbq = np.zeros((self.n, limits.max_cycles))
         self._toxicity = np.zeros(self.n, dtype=bool)  # grade 3 or worse since the last cycle
         self._grades: list[list[CountGrades]] = [[] for _ in range(self.n)]
+        self._quiet = np.ones(self.n, dtype=bool)  # no grade yet that the label minds
+        self._least_grade = _least_grade(self.label)
         self._cycles: list[list[Administration]] = [[] for _ in range(self.n)]
 
     @property
@@ -161,11 +167,29 @@ class Clinic:
             count = np.where(mask, counts[update.lineage], np.nan)
             update.record(day, count)
             self._toxicity |= count < GRADE3_LIMIT[update.lineage]
+        if self.label is not None:
+            self._note_grades(day, counts, np.flatnonzero(mask))
+
+    def _note_grades(
+        self, day: FloatArray, counts: Mapping[str, FloatArray], rows: IntArray
+    ) -> None:
+        """Keep what the label has to know: of counts in a row that change nothing, the latest."""
         grades = {lineage: _grades(lineage, value) for lineage, value in counts.items()}
-        for i in np.flatnonzero(mask).tolist():
-            own = {lineage: values[i] for lineage, values in grades.items()}
-            if any(grade is not None for grade in own.values()):
-                self._grades[i].append(CountGrades(float(day[i]), own))
+        worst = np.max([[grade or 0 for grade in own] for own in grades.values()], axis=0)
+        self._quiet[rows] &= worst[rows] < self._least_grade
+        cycle_1 = self._given_day[:, 0]
+        latest = np.nan_to_num(self._given_day, nan=-np.inf).max(axis=1)
+        for i in rows.tolist():
+            own = {name: values[i] for name, values in grades.items() if values[i] is not None}
+            kept = self._grades[i]
+            if not own:
+                continue
+            covered = len(kept) > 1 and kept[-1].grades.keys() <= own.keys()
+            quiet = covered and self._quiet[i] and kept[-1].day > cycle_1[i]
+            alike = covered and kept[-2].day > latest[i] and own == kept[-1].grades
+            if quiet or (alike and own == kept[-2].grades):
+                kept.pop()
+            kept.append(CountGrades(float(day[i]), own))
 
     def record_cycle(
         self,
@@ -253,6 +277,8 @@ class Clinic:
         start = n_normals(self.doses)
         counts, trouble = [], [list[str]() for _ in rows]
         for index, update in enumerate(self.counts):
+            if update.lineage not in self._drawn:
+                continue
             normals = self._normals[:, start + index * N_NORMALS :][:, :N_NORMALS]
             draws, converged, effective = update.draws(rows, day, marrow, normals)
             counts.append(draws)
@@ -311,6 +337,12 @@ class Clinic:
         for i in np.flatnonzero(~self.doses.converged[rows]):
             trouble[i].append("samples or foci do not fit the kinetic model")
         return tuple("; ".join(reasons) for reasons in trouble)
+
+
+def _least_grade(label: LabelName | None) -> int:
+    """Grade below which no count matters to a label; 5 if none does."""
+    toxicities = REGIMENS[label].toxicities if label in REGIMENS else ()
+    return min((min(t.hold_grade, t.reduce_grade) for t in toxicities), default=5)
 
 
 def _grades(lineage: str, count: FloatArray) -> list[int | None]:

@@ -6,12 +6,14 @@ result as they are finished, in any order. No more than a few results wait at an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from hemadose.errors import HemadoseError
+from hemadose.study.text_files import shown
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -21,6 +23,8 @@ Backend = Callable[[Task, Sequence[int]], Iterator[tuple[int, bytes]]]
 
 _AHEAD = 2  # tasks a core holds, so that none waits for the next
 _CONNECT_S = 10
+_ADDRESS = re.compile(r"((tcp|tls|ucx|wss?)://)?([\w.-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
+_LEGAL_ADDRESS = "legal is the address that the scheduler shows, as tcp://127.0.0.1:8786"
 
 
 def serial(task: Task, numbers: Sequence[int]) -> Iterator[tuple[int, bytes]]:
@@ -44,8 +48,11 @@ def dask_cluster(address: str) -> Backend:
     Raises
     ------
     HemadoseError
-        If Dask is not installed.
+        If the address is none, or Dask is not installed.
     """
+    found = _ADDRESS.fullmatch(address)
+    if not found or int(found["port"]) > 65535:
+        raise HemadoseError(f"--dask: got {shown(address)}, {_LEGAL_ADDRESS}")
     try:
         import distributed  # noqa: F401
     except ImportError:
@@ -65,6 +72,7 @@ def _in_processes(
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
+    n_workers = min(n_workers, max(len(numbers), 2))  # one would be this process
     with parallel_config("loky", n_jobs=n_workers, inner_max_num_threads=1):
         parallel = Parallel(
             return_as="generator_unordered",
@@ -86,10 +94,10 @@ def _on_cluster(address: str, task: Task, numbers: Sequence[int]) -> Iterator[tu
 
     try:
         client = Client(address, timeout=_CONNECT_S, set_as_default=False)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, TypeError) as error:
         raise HemadoseError(
-            f"--dask: no scheduler answers at {address!r} ({type(error).__name__}); legal is the "
-            "address that the scheduler shows, as tcp://127.0.0.1:8786"
+            f"--dask: no scheduler answers at {shown(address)} ({type(error).__name__}); "
+            f"{_LEGAL_ADDRESS}"
         ) from None
     with client:
         yield from _collect(client, task, numbers)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,13 +67,27 @@ def write_chunk(out: Path, number: int, data: bytes) -> Path:
 
 
 def write_whole(path: Path, data: bytes) -> None:
-    """Write a file so that it is there whole or not at all, whenever the run is killed."""
+    """Write a file so that it is there whole or not at all, whenever the run is killed.
+
+    Raises
+    ------
+    HemadoseError
+        If it cannot be written, as on a full disk.
+    """
     part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    os.replace(part, path)
+    try:
+        with part.open("wb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(part, path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+        raise HemadoseError(
+            f"{path} cannot be written ({error.strerror}); finished chunks are kept, go on with "
+            "--resume once it can"
+        ) from None
 
 
 def read_chunk(out: Path, number: int, *, trial: TrialSettings, fingerprint: str) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hemadose.errors import HemadoseError
+from hemadose.study.text_files import shown
 from hemadose.trials.runs.backends import Backend, serial
 from hemadose.trials.runs.chunks import (
     FOLDER,
@@ -19,6 +20,7 @@ from hemadose.trials.runs.chunks import (
     write_chunk,
     write_whole,
 )
+from hemadose.trials.runs.lock import sole_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,8 +81,32 @@ def run_trial(
     Raises
     ------
     HemadoseError
-        If the folder is not free, or holds another trial.
+        If the folder is not free, holds another trial, or another run is writing to it.
     """
+    there = _made(out)
+    try:
+        with sole_run(out):
+            held = any(out.iterdir())
+            try:
+                _compute(trial, out, simulate, backend, resume, progress)
+            except BaseException:
+                if not held:
+                    _withdraw(out)
+                raise
+    except BaseException:
+        if not (there or any(out.iterdir())):
+            out.rmdir()
+        raise
+
+
+def _compute(
+    trial: TrialSettings,
+    out: Path,
+    simulate: SimulateChunk,
+    backend: Backend,
+    resume: bool,
+    progress: Callable[[int, int], None],
+) -> None:
     mark = fingerprint(trial)
     _prepare(out, trial, resume=resume)
     done = finished(out, trial=trial, fingerprint=mark) if resume else set()
@@ -119,10 +145,33 @@ def _chunk_task(simulate: SimulateChunk, trial: TrialSettings, mark: str, number
     return chunk_bytes(table, fingerprint=mark, number=number)
 
 
+def _made(out: Path) -> bool:
+    """Make the folder; return whether it was there."""
+    try:
+        if out.exists() and not out.is_dir():
+            raise HemadoseError(f"--out: {out} is not a folder")
+        there = out.is_dir()
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HemadoseError(
+            f"--out: the folder {shown(str(out))} cannot be made ({error.strerror}); name another"
+        ) from None
+    return there
+
+
+def _withdraw(out: Path) -> None:
+    """Leave a folder that was empty as it was, unless a chunk is finished."""
+    chunks = out / FOLDER
+    if any(chunks.glob("chunk-*")):
+        return
+    for path in (out / TRIAL_FILE, *out.glob(".*.part"), *chunks.glob(".*.part")):
+        path.unlink(missing_ok=True)
+    if chunks.is_dir() and not any(chunks.iterdir()):
+        chunks.rmdir()
+
+
 def _prepare(out: Path, trial: TrialSettings, *, resume: bool) -> None:
-    if out.exists() and not out.is_dir():
-        raise HemadoseError(f"--out: {out} is not a folder")
-    held = out.is_dir() and any(out.iterdir())
+    held = any(out.iterdir())
     if held and not resume:
         raise HemadoseError(
             f"{out} is not empty; name another --out, or --resume to go on with the trial it holds"
@@ -151,7 +200,7 @@ def _check_same(path: Path, trial: TrialSettings) -> None:
     try:
         held = json.loads(path.read_text("utf-8"))
         settings, version = held["settings"], held["hemadose_version"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         raise HemadoseError(
             f"{path.parent} holds no trial to resume ({TRIAL_FILE} is missing or damaged); name "
             "another --out"

@@ -1,5 +1,6 @@
 """`hemadose simulate`: what it writes and says, and what it refuses."""
 
+import errno
 import io
 import json
 import os
@@ -149,6 +150,55 @@ def test_ctrl_c_at_a_terminal_with_two_workers_exits_with_130(tmp_path, trial_fi
     assert process.returncode == 130, stderr
     assert "hemadose: stopped; finished chunks are kept" in stderr
     assert "Traceback" not in stderr
+
+
+def test_a_disk_that_is_full_at_the_end_loses_no_chunk(
+    tmp_path, trial_file, fake_chunk, monkeypatch
+):
+    from hemadose.trials import parts
+
+    def full(*arguments, **more):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    out = tmp_path / "out"
+    monkeypatch.setattr(parts, "simulate_chunk", fake_chunk)
+    monkeypatch.setattr(simulate_command.tempfile, "TemporaryDirectory", full)
+    result = invoke(trial_file, "--out", out)
+    assert result.exit_code == 2
+    assert "cannot be written to" in result.stderr
+    assert "No space left" in result.stderr
+    monkeypatch.undo()
+    monkeypatch.setattr(parts, "simulate_chunk", fake_chunk)
+    assert invoke(trial_file, "--out", out, "--resume").exit_code == 0
+
+
+def test_a_batch_system_that_ends_the_run_exits_with_130(
+    tmp_path, trial_file, fake_chunk, monkeypatch
+):
+    from hemadose.trials import parts
+
+    def ended(trial, patients):
+        if patients[0]:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+        return fake_chunk(trial, patients)
+
+    before = signal.getsignal(signal.SIGTERM)
+    monkeypatch.setattr(parts, "simulate_chunk", ended)
+    result = invoke(trial_file, "--out", tmp_path / "out")
+    assert result.exit_code == 130
+    assert "--resume" in result.stderr
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_path_cannot_write_to_the_terminal(tmp_path, trial_file):
+    place = tmp_path / "a\n\x1b[31m"
+    place.mkdir()
+    (place / "x").write_text("")
+    result = invoke(trial_file, "--out", place)
+    assert result.exit_code == 2
+    assert result.stderr.rstrip("\n").isprintable()
+    assert "a\\n\\x1b[31m is not empty" in result.stderr
 
 
 class Screen(io.StringIO):

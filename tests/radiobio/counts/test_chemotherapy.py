@@ -13,7 +13,8 @@ PACLITAXEL = {
     "feedback_exponent": 0.239,
     "effect_per_concentration": 28.9,  # L/umol
 }
-# Kloft et al. 2006, docetaxel and neutrophils, doi:10.1158/1078-0432.CCR-06-0815
+# Kloft et al. 2006, docetaxel and neutrophils, doi:10.1158/1078-0432.CCR-06-0815, as in
+# DDMODEL00000224 (nlmixr2lib)
 DOCETAXEL = {
     "baseline": 5.22,
     "mean_transit_time_h": 84.2,

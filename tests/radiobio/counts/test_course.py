@@ -239,3 +239,58 @@ def test_reserve_stays_with_its_parameters():
     np.testing.assert_allclose(course.count[:, 2], 240 * np.exp([0.0, -0.2, -0.4]), rtol=1e-4)
     with pytest.raises(RadiobioError, match="reserve_loss_per_gy"):
         CountParameters(240.0, 444.0, 0.17, 1.0, None, -0.1)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"circulating_loss_per_h": 1e300}, "100/h"),  # would step without end
+        ({"mean_transit_time_h": 1e-3}, "0.04 h"),
+        ({"feedback_exponent": 50.0}, "at most 10"),
+        ({"baseline": "x"}, "baseline"),
+    ],
+)
+def test_parameters_beyond_any_meaning(change, message):
+    given = {"baseline": 250.0, "mean_transit_time_h": 444.0, "feedback_exponent": 0.17,
+             "kill_per_gy": 1.0}  # fmt: skip
+    with pytest.raises(RadiobioError, match=message):
+        CountParameters(**(given | change))
+
+
+@pytest.mark.parametrize("factor", [0.01, 100.0])
+def test_transit_times_far_from_usual_against_solve_ivp(factor):
+    """Twelve cycles under a mean transit time 100 times shorter or longer."""
+    chain = CountParameters(250.0, 444.0 * factor, 0.17, 1.0)
+    starts = 42.0 * np.arange(12)
+    marrow = SumOfExponentials([0.006], [0.01155])
+    days = np.linspace(0.0, 600.0, 61)
+    found = simulate_counts(chain, [(s, marrow) for s in starts], days).count
+    k = 4.0 / (444.0 * factor)
+
+    def right(t, y):
+        age = t - 24.0 * starts
+        rate = (0.006 * np.exp(-0.01155 * np.maximum(age, 0.0)) * (age >= 0)).sum()
+        feedback = max(y[4], 0.01) ** -0.17
+        return [k * (feedback - 1.0) - rate, k * (np.exp(y[0]) - y[1]), k * (y[1] - y[2]),
+                k * (y[2] - y[3]), k * (y[3] - y[4])]  # fmt: skip
+
+    state, relative = np.array([0.0, 1.0, 1.0, 1.0, 1.0]), [1.0]
+    edges = np.unique(np.concatenate([24.0 * days, 24.0 * starts]))
+    for low, high in pairwise(edges):
+        state = solve_ivp(right, (low, high), state, method="LSODA", rtol=1e-9, atol=1e-11).y[:, -1]
+        if high in 24.0 * days:
+            relative.append(state[4])
+    np.testing.assert_allclose(found / 250.0, relative, atol=3e-5)
+
+
+def test_days_and_states_that_are_no_numbers():
+    chain = CountParameters(250.0, 444.0, 0.17, 1.0)
+    marrow = SumOfExponentials([0.006], [0.01155])
+    for call, message in (
+        (lambda: simulate_counts(chain, [(np.nan, marrow)], [0.0]), "start_day"),
+        (lambda: simulate_counts(chain, [], "x"), "day"),
+        (lambda: simulate_counts(chain, [], [0.0], initial_day=-np.inf), "initial_day"),
+        (lambda: simulate_counts(chain, [], [0.0], initial_day=0.0, initial_state=-1.0), "pools"),
+    ):
+        with pytest.raises(RadiobioError, match=message):
+            call()

@@ -159,3 +159,29 @@ def test_reserve_loss_gives_the_published_long_lasting_toxicity():
     assert 0.08 < severe.mean() < 0.15
     assert 0.01 < lasting.mean() < 0.047  # transfusions that are not simulated make it more
     assert 0.65 < recovered < 0.90  # NETTER-1: 68 %
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lineage": []}, "not known"),
+        ({"dose_method": []}, "not known"),
+        ({"baseline": "x"}, "baseline"),
+        ({"baseline_cv": np.inf, "baseline": 200.0}, "CV"),
+        ({"covariates": {"age_years": np.inf}}, "finite"),
+        ({"covariates": {"creatinine_clearance_ml_per_min": -5.0}}, "zero or positive"),
+        ({"covariates": {"prior_taxane": "yes"}}, "prior_taxane"),
+        ({"covariates": "age_years"}, "mapping"),
+    ],
+)
+def test_what_no_prior_is_made_of(change, message):
+    given = {"lineage": "platelets", "dose_method": "image"} | change
+    with pytest.raises(RadiobioError, match=message):
+        lineage_prior(given.pop("lineage"), given.pop("dose_method"), **given)
+
+
+def test_coordinates_of_another_shape():
+    prior = lineage_prior("platelets", "image", baseline=[200.0, 210.0])
+    for z in (np.zeros(4), np.zeros((2, 3)), "x"):
+        with pytest.raises(RadiobioError, match="standardised"):
+            prior.parameters(z)

@@ -1,4 +1,7 @@
 import csv
+from functools import cache
+from itertools import product
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +133,9 @@ def test_much_data_leaves_little_doubt():
 
 
 def test_a_tolerance_that_is_not_reached_is_said():
-    posterior = blrm_posterior(LEVELS, [3, 0, 0, 0, 0], [1, 0, 0, 0, 0], prior=NBG, tolerance=0.0)
+    posterior = blrm_posterior(
+        LEVELS, [3, 0, 0, 0, 0], [1, 0, 0, 0, 0], prior=NBG, tolerance=1e-300
+    )
     assert "only good to" in posterior.status
 
 
@@ -165,16 +170,38 @@ def test_risk_rises_with_the_level_and_the_parts_sum_to_one(counts):
         assert worse.over[at] >= posterior.over[at] - 1e-8 >= better.over[at] - 2e-8
 
 
-@pytest.mark.parametrize("n", [150, pytest.param(2000, marks=pytest.mark.slow)])
+def test_all_data_together_give_the_prior():
+    """Calibration without chance: posteriors weighted by their evidence sum to the prior."""
+    levels, treated = [2.5, 10.0, 20.0], (2, 1, 3)
+    before = blrm_posterior(levels, [0, 0, 0], [0, 0, 0], prior=WIDE)
+    thresholds = (1e-6, 0.05, 0.2, 0.5, 0.95)
+    total, mean, above = 0.0, 0.0, np.zeros((len(thresholds), 3))
+    for toxic in product(*(range(n + 1) for n in treated)):
+        posterior = blrm_posterior(levels, treated, toxic, prior=WIDE)
+        ways = np.prod([comb(n, y) for n, y in zip(treated, toxic, strict=True)])
+        weight = ways * np.exp(posterior.log_evidence)
+        total += weight
+        mean = mean + weight * posterior.mean
+        above += weight * np.array([posterior.above(t) for t in thresholds])
+    assert total == pytest.approx(1.0, abs=1e-9)
+    np.testing.assert_allclose(mean, before.mean, atol=1e-8)
+    np.testing.assert_allclose(above, [before.above(t) for t in thresholds], atol=1e-8)
+
+
+@pytest.mark.parametrize("n", [150, pytest.param(20_000, marks=pytest.mark.slow)])
 def test_simulation_based_calibration(n):
     """The posterior probability of what is true is uniform, when truths come from the prior."""
-    rng = np.random.default_rng(21)
+    rng = np.random.default_rng(7)
     treated = np.array([3, 3, 6, 3, 3])
     rank = []
+
+    @cache  # there are only 1,792 possible outcomes
+    def posterior_of(toxic):
+        return blrm_posterior(LEVELS, treated, toxic, prior=WIDE, tolerance=1e-4)
+
     for a, b in rng.multivariate_normal(WIDE.mean, WIDE.covariance, size=n):
         truth = 1 / (1 + np.exp(-(a + np.exp(b) * np.log(LEVELS / 10.0))))
-        data = (treated, rng.binomial(treated, truth))
-        posterior = blrm_posterior(LEVELS, *data, prior=WIDE, tolerance=1e-4)
+        posterior = posterior_of(tuple(rng.binomial(treated, truth).tolist()))
         rank.append([posterior.above(min(max(truth[i], 1e-15), 1 - 1e-15))[i] for i in (1, 4)])
     for ranks in np.transpose(rank):
         assert stats.kstest(ranks, "uniform").pvalue > 0.001
@@ -198,6 +225,9 @@ def test_what_is_not_legal():
         ({"toxic": [0, 4]}, "toxic <= treated"),
         ({"toxic": [0, 0.5]}, "whole numbers"),
         ({"interval": (0.35, 0.2)}, "must rise"),
+        ({"interval": 0.3}, "two numbers"),
+        ({"tolerance": 0.0}, "tolerance"),
+        ({"tolerance": np.nan}, "tolerance"),
         ({"interval": (0.2,)}, "two numbers"),
         ({"interval": (0.0, 0.2)}, "above 0 and below 1"),
     ):

@@ -38,7 +38,7 @@ def test_published_boundaries(row):
 
 
 def test_published_trial():
-    """The ten cohorts of Han 2019, page 25."""
+    """The ten cohorts of Han 2019, page 25, as the tests of escalation quote them."""
     levels = [after(" ".join(TRIAL[: k + 1])) + 1 for k in range(len(TRIAL))]
     assert levels == [2, 3, 2, 3, 3, 4, 3, 3, 3, 3]
 

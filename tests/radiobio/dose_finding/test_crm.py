@@ -87,6 +87,28 @@ def test_convex_penalty_takes_the_lower_level():
         np.testing.assert_allclose(loss[level], total[1] / total[0], rtol=1e-6)
 
 
+def test_convex_penalty_without_an_expectation_is_infinite():
+    none = crm_posterior(OTHER, *read_outcomes("1NNN"))
+    assert np.isinf(cibp_loss(none, 0.33, asymmetry=0.3)).all()
+    # 1/p^a of level 2 grows as exp(0.9 * 2.30 e^beta), one toxicity at level 2 brings exp(-2.30
+    # e^beta); at level 1 it grows faster than that
+    some = crm_posterior(OTHER, *read_outcomes("2NT"))
+    loss = cibp_loss(some, 0.33, asymmetry=0.9)
+    np.testing.assert_array_equal(np.isinf(loss), [True, False, False, False, False])
+    log_p = np.log(0.10)
+
+    def weight(beta, penalty):
+        power = log_p * np.exp(beta)
+        rest = np.log(-np.expm1(power))
+        log_loss = penalty * (-0.9 * power - 1.1 * rest)
+        log_post = power + rest + stats.norm.logpdf(beta, 0, np.sqrt(1.34))
+        return np.exp(log_post + log_loss) * ((np.exp(power) - 0.33) ** 2 if penalty else 1.0)
+
+    above, below = (integrate.quad(weight, -12, 12, (k,), points=[-2, 0, 1, 2, 3], limit=500,
+                                   epsabs=1e-13)[0] for k in (1, 0))  # fmt: skip
+    np.testing.assert_allclose(loss[1], above / below, rtol=1e-7)
+
+
 @pytest.mark.parametrize(("outcomes", "stops"), [("2NTN 1TT", False), ("2NTN 1TTT", True)])
 def test_stop_when_the_lowest_level_is_too_toxic(outcomes, stops):
     posterior = crm_posterior(OTHER, *read_outcomes(outcomes))
@@ -202,7 +224,10 @@ def test_what_is_not_legal():
         ({"skeleton": [0.0, 0.5]}, "above 0"),
         ({"model": "tanh"}, "not known"),
         ({"model": "logistic", "intercept": 0.0}, "above the logit"),
-        ({"prior_sd": 0.0}, "above zero"),
+        ({"prior_sd": 0.0}, "above 0"),
+        ({"prior_sd": 100.0}, "up to 30"),
+        ({"interval": 0.3}, "two numbers"),
+        ({"model": "logistic", "intercept": np.inf}, "at most 30"),
         ({"weight": [1.0]}, "each patient"),
         ({"weight": [1.0, 0.5]}, "1 for patients with a toxicity"),
         ({"levels": [1.0, 2.0]}, "5 values"),

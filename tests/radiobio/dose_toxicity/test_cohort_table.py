@@ -1,6 +1,7 @@
 """Cohort tables: what is read, and messages that name file, row, column and what is legal."""
 
 import contextlib
+import re
 
 import numpy as np
 import pandas as pd
@@ -144,3 +145,36 @@ def test_any_bytes_end_in_a_table_or_a_clear_error(tmp_path, content):
     place.write_bytes(content)
     with contextlib.suppress(RadiobioError):
         assert len(read_cohort_csv(place)) >= 1
+
+
+HEAD = "patient,dose_method,marrow_dose_gy,lineage,worst_grade,baseline_count"
+
+
+@pytest.mark.parametrize(
+    ("encode", "change"),
+    [
+        (lambda text: ("\ufeff" + text).encode(), None),
+        (lambda text: text.replace("\n", "\r\n").encode(), None),
+        (lambda text: text.replace(",", ";").encode(), None),
+        (lambda text: text.replace("p1", "=cmd|' /C calc'!A0").encode(), None),  # text, not run
+        (lambda text: text.replace(",", ";").replace("1.9", "1,9").encode(), "'1,9'"),
+        (lambda text: text.encode("utf-16"), "UTF-8"),
+        (lambda text: text.replace("1.9", "inf").encode(), "'inf'"),
+        (lambda text: text.replace("platelets,3,180", "haemoglobin,3,9.5").encode(), "not in g/L"),
+        (lambda text: (text + text.split("\n")[1]).encode(), "second time"),
+    ],
+)
+def test_files_as_clinics_write_them(tmp_path, encode, change):
+    place = tmp_path / "cohort.csv"
+    place.write_bytes(encode(f"{HEAD}\np1,image,1.9,platelets,3,180\n"))
+    if change is None:
+        table = read_cohort_csv(place)
+        assert (table.exposure[0], int(table.worst_grade[0])) == (1.9, 3)
+        return
+    with pytest.raises(RadiobioError, match=re.escape(change)):
+        read_cohort_csv(place)
+
+
+def test_a_separator_is_one_character(tmp_path):
+    with pytest.raises(RadiobioError, match="one character"):
+        read_cohort_csv(tmp_path / "cohort.csv", separator="::")

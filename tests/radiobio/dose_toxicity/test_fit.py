@@ -37,14 +37,14 @@ def test_a_large_cohort_gives_its_coefficients_back(model):
 
 
 def test_each_method_has_its_own_slope_and_one_without_patients_its_prior():
-    table = cohort(np.random.default_rng(2), 1500, TRUTH, PRIORS, methods=("image", "blood"))
+    table = cohort(np.random.default_rng(2), 2500, TRUTH, PRIORS, methods=("image", "blood"))
     result = fit(table)
     assert (result.coefficient("slope[image]") > result.coefficient("slope[blood]")).mean() > 0.99
     frame = result.to_frame()
     assert frame["mean"]["slope[activity]"] == pytest.approx(0.4, abs=0.06)
     assert frame["sd"]["slope[activity]"] == pytest.approx(0.5, abs=0.04)
     alone = fit(table, dose_method="image")
-    assert alone.n_patients == 750
+    assert alone.n_patients == 1250
     risk = alone.predict({}, dose_method="blood", marrow_dose_gy=0.3)
     assert any("no patient of this table has a dose by the method blood" in n for n in risk.notes)
     known = alone.predict({}, dose_method="image", marrow_dose_gy=7.0)

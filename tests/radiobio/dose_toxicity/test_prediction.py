@@ -136,7 +136,7 @@ def test_wrong_questions_are_refused(ordinal, covariates, options, message):
 def test_dose_at_risk_needs_one_whole_patient(ordinal):
     with pytest.raises(RadiobioError, match="give baseline_count"):
         ordinal.dose_at_risk(0.3, {}, dose_method="image")
-    with pytest.raises(RadiobioError, match="0 < risk < 1"):
+    with pytest.raises(RadiobioError, match="risk must be above 0"):
         ordinal.dose_at_risk(1.0, PATIENT, dose_method="image")
 
 
@@ -148,7 +148,7 @@ def test_a_logistic_fit_knows_one_grade_only():
     assert risk.grades == (3,)
     with pytest.raises(RadiobioError, match="grade 4 is not predicted"):
         risk.at_least(4)
-    with pytest.raises(RadiobioError, match=r"grades \[3\]"):
+    with pytest.raises(RadiobioError, match=r"there are \[3\]"):
         fit.dose_at_risk(0.3, PATIENT, dose_method="image", grade=4)
 
 
@@ -206,3 +206,16 @@ def test_the_check_needs_the_methods_of_the_fit(ordinal):
     frame = cohort_frame(np.random.default_rng(7), 20, TRUTH, PRIORS).assign(dose_method="MC")
     with pytest.raises(RadiobioError, match="does not know the dose methods"):
         check_predictions(ordinal, cohort_of_frame(frame), rng=np.random.default_rng(1))
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0, np.nan, "x", None])
+def test_levels_of_intervals(ordinal, table, level):
+    for call in (
+        lambda: ordinal.predict(PATIENT, dose_method="image", marrow_dose_gy=1.0, level=level),
+        lambda: ordinal.dose_at_risk(0.3, PATIENT, dose_method="image", level=level),
+        lambda: check_predictions(ordinal, table, rng=np.random.default_rng(1), level=level),
+        lambda: ordinal.to_frame(level=level),
+        lambda: ordinal.regression.priors.widened(level if level != 1.0 else 0.0),
+    ):
+        with pytest.raises(RadiobioError):
+            call()

@@ -60,9 +60,34 @@ def test_the_slope_prior_holds_what_the_activity_of_140_patients_says():
     assert np.sqrt(priors.covariance[k, k]) == pytest.approx(se, abs=0.06)
 
 
+def mean_risk(priors, n=200_000):
+    """Mean risk of random patients of the mix at the reference dose and mean effects."""
+    rng = np.random.default_rng(1)
+    effect = dict(zip(priors.names, priors.mean, strict=True))
+    mix, bone = priors.mix, rng.random(n)
+    present = {name: rng.random(n) < mix[name] for name in
+               ("prior_taxane", "prior_ra223", "kidney_dysfunction", "age_over_70")}  # fmt: skip
+    present["bone_few"] = bone < mix["bone_few"]
+    present["bone_diffuse"] = bone > 1 - mix["bone_diffuse"]
+    eta = priors.mean[0] + effect["baseline_log"] * rng.standard_normal(n)
+    for name, has in present.items():
+        eta += effect[name] * (has - mix[name])
+    return (1 / (1 + np.exp(-eta))).mean()
+
+
+@pytest.mark.parametrize(
+    ("outcome", "therapy", "share"),
+    [("haemoglobin", "177Lu-PSMA", 0.071), ("leukocytes", "177Lu-PSMA", 0.036),
+     ("platelets", "177Lu-DOTATATE", 0.01)],
+)  # fmt: skip
+def test_a_cohort_of_the_mix_has_the_published_incidence(outcome, therapy, share):
+    priors = published_priors(outcome, therapy=therapy)
+    assert mean_risk(priors) == pytest.approx(share, rel=0.03)
+
+
 def test_intercepts_are_published_incidences_and_grades_move_them():
     priors = published_priors("any")
-    assert 1 / (1 + np.exp(-priors.mean[0])) == pytest.approx(0.093)
+    assert mean_risk(priors) == pytest.approx(0.093, abs=1.5e-3)
     third, second = published_priors("platelets"), published_priors("platelets", grade=2)
     assert second.mean[0] == pytest.approx(third.mean[0] + 1.5)
     assert second.covariance[0, 0] > third.covariance[0, 0]

@@ -80,6 +80,22 @@ def test_a_scheduler_that_does_not_answer(monkeypatch):
         list(dask_cluster("tcp://127.0.0.1:9")(lambda number: b"", [0]))
 
 
+@pytest.mark.parametrize(
+    "address", ["", "abc", "tcp://", "http://x:1", "tcp://127.0.0.1:99999", "inproc://x", "a\nb:1"]
+)
+def test_an_address_that_is_none(address):
+    with pytest.raises(HemadoseError, match="legal is the address") as error:
+        backend_for(1, address)
+    assert "\n" not in str(error.value)
+
+
+def test_too_many_workers():
+    most = 4 * os.cpu_count()
+    assert backend_for(most, None)
+    with pytest.raises(HemadoseError, match=f"legal is 1 to {most}"):
+        backend_for(most + 1, None)
+
+
 def test_dask_that_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     with pytest.raises(HemadoseError, match=r"hemadose\[cluster\]"):

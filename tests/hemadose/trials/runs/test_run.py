@@ -1,6 +1,8 @@
 """The runner: what is written, what is refused, and that memory does not grow with patients."""
 
+import errno
 import json
+import os
 import tracemalloc
 
 import numpy as np
@@ -48,6 +50,70 @@ def test_nothing_is_overwritten(tmp_path, make_trial, fake_chunk):
     with pytest.raises(HemadoseError, match="is not a folder"):
         run_trial(make_trial(), out / "mine.txt", simulate=fake_chunk)
     assert [path.name for path in out.iterdir()] == ["mine.txt"]
+
+
+def test_a_folder_that_cannot_be_made(tmp_path, make_trial, fake_chunk):
+    (tmp_path / "file").write_text("")
+    for out in (tmp_path / "file" / "out", tmp_path / ("x" * 300)):
+        with pytest.raises(HemadoseError, match=r"cannot be made \("):
+            run_trial(make_trial(), out, simulate=fake_chunk)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_run_that_fails_before_its_first_chunk_leaves_nothing(
+    tmp_path, make_trial, fake_chunk, there
+):
+    def unreachable(task, numbers):
+        raise HemadoseError("no scheduler answers")
+        yield
+
+    out = tmp_path / "out"
+    if there:
+        out.mkdir()
+    with pytest.raises(HemadoseError, match="no scheduler"):
+        run_trial(make_trial(), out, simulate=fake_chunk, backend=unreachable)
+    assert out.is_dir() == there
+    assert list(out.glob("*")) == []
+    run_trial(make_trial(), out, simulate=fake_chunk)
+
+
+def test_two_runs_in_one_folder_exclude_each_other(tmp_path, make_trial, fake_chunk):
+    trial, out = make_trial(), tmp_path / "out"
+    refused = []
+
+    def during(trial, patients):
+        with pytest.raises(HemadoseError, match="another run is writing to") as error:
+            run_trial(trial, out, simulate=fake_chunk, resume=True)
+        refused.append(error)
+        return fake_chunk(trial, patients)
+
+    run_trial(trial, out, simulate=during)
+    assert len(refused) == trial.n_chunks
+    run_trial(trial, out, simulate=fake_chunk, resume=True)
+    assert sorted(path.name for path in out.iterdir()) == ["chunks", "trial.json"]
+
+
+def test_a_full_disk_is_named_and_keeps_what_is_finished(
+    tmp_path, make_trial, fake_chunk, monkeypatch
+):
+    trial, out = make_trial(), tmp_path / "out"
+    real = os.fsync
+
+    def full(number):
+        if list(out.glob("chunks/.chunk-00002*")):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        real(number)
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(HemadoseError, match=r"chunk-00002.parquet cannot be written \(No space"):
+        run_trial(trial, out, simulate=fake_chunk)
+    assert sorted(path.name for path in (out / "chunks").iterdir()) == [
+        "chunk-00000.parquet",
+        "chunk-00001.parquet",
+    ]
+    monkeypatch.setattr(os, "fsync", real)
+    run_trial(trial, out, simulate=fake_chunk, resume=True)
 
 
 def test_a_changed_trial_is_refused_with_what_changed(tmp_path, make_trial, fake_chunk):
