@@ -178,7 +178,6 @@ class Clinic:
         worst = np.max([[grade or 0 for grade in own] for own in grades.values()], axis=0)
         self._quiet[rows] &= worst[rows] < self._least_grade
         cycle_1 = self._given_day[:, 0]
-        latest = np.nan_to_num(self._given_day, nan=-np.inf).max(axis=1)
         for i in rows.tolist():
             own = {name: values[i] for name, values in grades.items() if values[i] is not None}
             kept = self._grades[i]
@@ -186,8 +185,7 @@ class Clinic:
                 continue
             covered = len(kept) > 1 and kept[-1].grades.keys() <= own.keys()
             quiet = covered and self._quiet[i] and kept[-1].day > cycle_1[i]
-            alike = covered and kept[-2].day > latest[i] and own == kept[-1].grades
-            if quiet or (alike and own == kept[-2].grades):
+            if quiet or (covered and own == kept[-1].grades == kept[-2].grades):
                 kept.pop()
             kept.append(CountGrades(float(day[i]), own))
 

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 
 _COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, GREY)
 _MARKERS = "osD^vP*X"
+_LEGEND_LETTERS, _MARK_LETTERS = (
+    150,
+    18,
+)  # of a row; of a mark with its gaps and "(reference)"
 
 
 class Look(NamedTuple):
@@ -48,17 +52,26 @@ def draw_trial(table: pd.DataFrame, trial: TrialSettings) -> Figure:
 
     looks = _looks(trial)
     with figure_style():
-        rows = -(-len(trial.arms) // 4)
+        columns = _legend_columns(list(looks))
+        rows = -(-len(trial.arms) // columns)
         figure = Figure(figsize=(10.6, 3.7 + 0.22 * rows), layout="constrained")
         left, middle, right = figure.subplots(1, 3)
         _draw_gain(left, table, trial, looks)
         _draw_tolerance(middle, table, looks)
         _draw_activity(right, table, looks)
         handles = [
-            Line2D([], [], lw=0, ms=6, label=name, color=look.colour, marker=look.marker)
+            Line2D(
+                [],
+                [],
+                lw=0,
+                ms=6,
+                label=_legend_name(name, trial),
+                color=look.colour,
+                marker=look.marker,
+            )
             for name, look in looks.items()
         ]
-        figure.legend(handles=handles, loc="outside lower center", ncols=min(len(handles), 4))
+        figure.legend(handles=handles, loc="outside lower center", ncols=columns)
         figure.suptitle(
             f"{trial.name}: {trial.patients:,} virtual patients of the cohort "
             f"{trial.cohort.name}, the same in every arm; lines are 95 % Monte Carlo intervals",
@@ -70,6 +83,17 @@ def draw_trial(table: pd.DataFrame, trial: TrialSettings) -> Figure:
     return figure
 
 
+def _legend_columns(names: list[str]) -> int:
+    """As many columns as the longest name leaves room for."""
+    room = _LEGEND_LETTERS // (max(map(len, names)) + _MARK_LETTERS)
+    return max(1, min(len(names), 4, room))
+
+
+def _legend_name(name: str, trial: TrialSettings) -> str:
+    alone = len(trial.arms) == 1 or name != trial.reference_arm
+    return name if alone else f"{name} (reference)"
+
+
 def _looks(trial: TrialSettings) -> dict[str, Look]:
     looks: dict[str, Look] = {}
     k = 0
@@ -78,7 +102,8 @@ def _looks(trial: TrialSettings) -> dict[str, Look]:
             looks[arm.name] = Look(INK, "o")
             continue
         looks[arm.name] = Look(
-            _COLOURS[k % len(_COLOURS)], _MARKERS[(k + 1 + k // len(_COLOURS)) % len(_MARKERS)]
+            _COLOURS[k % len(_COLOURS)],
+            _MARKERS[(k + 1 + k // len(_COLOURS)) % len(_MARKERS)],
         )
         k += 1
     return looks
@@ -103,7 +128,7 @@ def _draw_gain(ax: Axes, table: pd.DataFrame, trial: TrialSettings, looks: dict[
         _cross(ax, x.to_numpy(), gain.to_numpy(), look)
     ax.set_title("Gain and toxicity")
     ax.set_xlabel("Patients with grade ≥ 3 in any lineage (%)")
-    ax.set_ylabel(f"Mean tumour dose above\n{trial.reference_arm!r} (%)")
+    ax.set_ylabel("Mean tumour dose above\nthe reference arm (%)")
     ax.margins(0.12)
 
 
@@ -144,4 +169,13 @@ def _cross(ax: Axes, x: np.ndarray, y: np.ndarray, look: Look) -> None:
     """A mark with its interval along both axes; each is value, lower, upper."""
     ax.plot(x[1:], y[[0, 0]], color=look.colour, lw=1.0)
     ax.plot(x[[0, 0]], y[1:], color=look.colour, lw=1.0)
-    ax.plot(x[0], y[0], ms=6.5, mec="white", mew=0.5, lw=0, color=look.colour, marker=look.marker)
+    ax.plot(
+        x[0],
+        y[0],
+        ms=6.5,
+        mec="white",
+        mew=0.5,
+        lw=0,
+        color=look.colour,
+        marker=look.marker,
+    )

@@ -6,6 +6,7 @@ import pytest
 from hemadose.planning.policies import PlanningLimits, make_policy
 from hemadose.planning.situation import TREAT
 from hemadose.trials.clinic.kinetic_surrogate import Schedule
+from hemadose.trials.clinic.prior import ClinicPrior
 from hemadose.trials.clinic.records import Clinic
 from hemadose.trials.course import Calendar, Measure, run_arm
 from hemadose.trials.patients.cohorts import cohort
@@ -36,9 +37,9 @@ def drawn(n, *, first=0, **settings):
     )
 
 
-def clinic_of(patients, **given):
+def clinic_of(patients, *, label="lutathera", **given):
     return Clinic(
-        patients.cohort, patients.covariates, schedule=SCHEDULE, limits=LIMITS, label="lutathera",
+        patients.cohort, patients.covariates, schedule=SCHEDULE, limits=LIMITS, label=label,
         label_scope="toxicity", n_draws=16, **given,
     )  # fmt: skip
 
@@ -93,10 +94,13 @@ def test_a_policy_sees_nothing_of_the_truth_but_what_was_measured(name):
     assert (other_true.lowest["platelets"] > true.lowest["platelets"]).mean() > 0.6
 
 
-def test_no_activity_rises_after_a_toxicity_and_nothing_is_given_while_the_label_holds():
+@pytest.mark.parametrize("label", ["lutathera", None])
+def test_no_activity_rises_after_a_toxicity_and_nothing_is_given_while_the_label_holds(label):
+    """Without a label, and with a clinic that underrates the kill, coherence alone stands guard."""
     n, held = 60, 0
     patients = drawn(n, outlier_share=0.5, outlier_factor=4.0)
-    clinic = clinic_of(patients)
+    prior = ClinicPrior(kill_factor=1.0 if label else 0.3)
+    clinic = clinic_of(patients, label=label, prior=prior)
     policy = make_policy("overdose_control", limits=LIMITS)
     last_gbq, toxic = np.full(n, np.nan), np.zeros(n, dtype=bool)
     kept_low, rose = 0, 0
@@ -127,5 +131,6 @@ def test_no_activity_rises_after_a_toxicity_and_nothing_is_given_while_the_label
 
     clinic.record_counts, clinic.record_cycle = see_counts, see_cycle
     book, _ = arm_of(patients, clinic, seen, measure_of(patients))
-    assert min(kept_low, rose, held) >= 5, (kept_low, rose, held)
+    assert min(kept_low, rose) >= 5, (kept_low, rose)
+    assert held >= 5 if label else held == 0
     assert not book.active.any()
