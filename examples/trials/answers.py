@@ -42,6 +42,11 @@ METRICS = (
     "marrow_covered", "nadir_covered_platelets", "nadir_covered_neutrophils",
 )  # fmt: skip
 
+COLUMNS = (
+    "arm", "metric", "n", "value", "se", "difference", "difference_se",
+    "ratio", "ratio_se", "ratio_lower", "ratio_upper",
+)  # fmt: skip
+
 
 def in_world(trial: TrialSettings, changes: dict[str, Any], patients: int) -> TrialSettings:
     """Return the trial with fewer arms and patients and another truth."""
@@ -60,7 +65,7 @@ def outcome(trial: TrialSettings, folder: Path, workers: int) -> pd.DataFrame:
     )
     found = tally(chunk_tables(trial, folder), trial, planned_cycles=planned_cycles_of(trial))
     table = summary_table(found, trial)
-    return table[table["metric"].isin(METRICS)].drop(columns=["policy", "kind"])
+    return table.loc[table["metric"].isin(METRICS), list(COLUMNS)]
 
 
 def main() -> None:
@@ -83,7 +88,7 @@ def main() -> None:
             tables.append(table)
             print(f"{trial.cohort.name}, {world}: done", flush=True)
     target = given.out / "answers.csv"
-    pd.concat(tables, ignore_index=True).to_csv(target, index=False, float_format="%.6g")
+    pd.concat(tables, ignore_index=True).to_csv(target, index=False, float_format="%.5g")
     print(target)
 
 

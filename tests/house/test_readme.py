@@ -17,7 +17,7 @@ def test_the_python_of_the_readme_runs(monkeypatch, capsys):
     assert "treat" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("guide", ["dosimetry.md", "foci.md", "toxicity.md"])
+@pytest.mark.parametrize("guide", ["dosimetry.md", "foci.md", "toxicity.md", "planning.md"])
 def test_the_python_of_a_guide_runs(guide, monkeypatch):
     monkeypatch.chdir(ROOT)
     text = (ROOT / "docs" / guide).read_text("utf-8")

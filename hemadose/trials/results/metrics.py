@@ -64,16 +64,20 @@ def _grades(table: pd.DataFrame) -> dict[str, pd.Series[bool]]:
     return grade3 | {"grade3_any": (worst >= 3).any(axis=1)}
 
 
+_SAME_GBQ = 0.01  # activities nearer than this are the same: the tolerance is found by a search
+
+
 def _tolerance(table: pd.DataFrame, planned_cycles: int) -> dict[str, pd.Series[float]]:
     """Over and under the true tolerance: of all cycles together, and of a mean cycle."""
     above = table["activity_gbq"] - table["tolerance_gbq"]
     mean_cycle = table["activity_gbq"] / table["n_cycles"].where(table["n_cycles"] > 0)
     above_cycle = mean_cycle - table["tolerance_gbq"] / planned_cycles
+    too_much = (above_cycle > _SAME_GBQ).astype(np.float64)
     return {
-        "overdosed": (above > 0).astype(np.float64),
+        "overdosed": (above > planned_cycles * _SAME_GBQ).astype(np.float64),
         "excess_gbq": above.clip(lower=0.0),
         "shortfall_gbq": (-above).clip(lower=0.0),
-        "overdosed_per_cycle": (above_cycle > 0).astype(np.float64).where(above_cycle.notna()),
+        "overdosed_per_cycle": too_much.where(above_cycle.notna()),
         "excess_per_cycle_gbq": above_cycle.clip(lower=0.0),
         "shortfall_per_cycle_gbq": (-above_cycle).clip(lower=0.0),
     }
