@@ -27,11 +27,9 @@ if TYPE_CHECKING:
     from hemadose.trials.settings import TrialSettings
 
 _COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, GREY)
-_MARKERS = "osD^vP*X"
-_LEGEND_LETTERS, _MARK_LETTERS = (
-    150,
-    18,
-)  # of a row; of a mark with its gaps and "(reference)"
+_MARKERS = "sD^vP*X"  # the reference arm is a circle
+_LEGEND_LETTERS = 150  # of a row
+_MARK_LETTERS = 18  # of a mark with its gaps and "(reference)"
 
 
 class Look(NamedTuple):
@@ -103,7 +101,7 @@ def _looks(trial: TrialSettings) -> dict[str, Look]:
             continue
         looks[arm.name] = Look(
             _COLOURS[k % len(_COLOURS)],
-            _MARKERS[(k + 1 + k // len(_COLOURS)) % len(_MARKERS)],
+            _MARKERS[(k + 2 * (k // len(_COLOURS))) % len(_MARKERS)],
         )
         k += 1
     return looks
