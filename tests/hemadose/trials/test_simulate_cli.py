@@ -15,8 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from hemadose.cli import app
-from hemadose.trials import simulate_cli, simulate_command
+from hemadose.trials import parts, simulate_cli, simulate_command
 from hemadose.trials.runs import run
+from hemadose.trials.settings_file import read_trial
 
 TRIAL = """\
 schema: 1
@@ -119,8 +120,6 @@ def test_ctrl_c_leaves_what_can_be_resumed(tmp_path, trial_file, monkeypatch, fa
             raise KeyboardInterrupt
         return fake_chunk(trial, patients)
 
-    from hemadose.trials import parts
-
     out = tmp_path / "out"
     monkeypatch.setattr(parts, "simulate_chunk", interrupted)
     result = invoke(trial_file, "--out", out)
@@ -132,6 +131,7 @@ def test_ctrl_c_leaves_what_can_be_resumed(tmp_path, trial_file, monkeypatch, fa
 
 
 def test_ctrl_c_at_a_terminal_with_two_workers_exits_with_130(tmp_path, trial_file):
+    parts.simulate_chunk(read_trial(trial_file), range(2))  # compiles what the workers will run
     trial_file.write_text(TRIAL.replace("patients: 6", "patients: 4000"), "utf-8")
     out = tmp_path / "out"
     command = [sys.executable, "-m", "hemadose", "simulate", str(trial_file), "--out", str(out)]
@@ -142,11 +142,11 @@ def test_ctrl_c_at_a_terminal_with_two_workers_exits_with_130(tmp_path, trial_fi
         text=True,
         start_new_session=True,
     ) as process:
-        until = time.monotonic() + 60
+        until = time.monotonic() + 120
         while not list(out.glob("chunks/chunk-*.parquet")) and time.monotonic() < until:
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does, to the workers too
-        stderr = process.communicate(timeout=60)[1]
+        stderr = process.communicate(timeout=120)[1]
     assert process.returncode == 130, stderr
     assert "hemadose: stopped; finished chunks are kept" in stderr
     assert "Traceback" not in stderr
@@ -155,8 +155,6 @@ def test_ctrl_c_at_a_terminal_with_two_workers_exits_with_130(tmp_path, trial_fi
 def test_a_disk_that_is_full_at_the_end_loses_no_chunk(
     tmp_path, trial_file, fake_chunk, monkeypatch
 ):
-    from hemadose.trials import parts
-
     def full(*arguments, **more):
         raise OSError(errno.ENOSPC, "No space left on device")
 
@@ -175,8 +173,6 @@ def test_a_disk_that_is_full_at_the_end_loses_no_chunk(
 def test_a_batch_system_that_ends_the_run_exits_with_130(
     tmp_path, trial_file, fake_chunk, monkeypatch
 ):
-    from hemadose.trials import parts
-
     def ended(trial, patients):
         if patients[0]:
             os.kill(os.getpid(), signal.SIGTERM)
@@ -219,8 +215,6 @@ def test_the_bar_shows_patients_and_the_time_left(monkeypatch):
 
 
 def test_the_folder_is_named_after_the_trial(tmp_path, trial_file, monkeypatch, fake_chunk):
-    from hemadose.trials import parts
-
     monkeypatch.setattr(parts, "simulate_chunk", fake_chunk)
     monkeypatch.chdir(tmp_path)
     assert invoke(trial_file).exit_code == 0
