@@ -23,7 +23,7 @@ bench: $(VENV)/installed-bench
 	$(BIN)/python -m benchmarks.run
 
 examples: $(VENV)/installed-dev
-	$(BIN)/python examples/simulate.py
+	$(BIN)/python -P examples/simulate.py
 
 $(VENV)/created:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -1,6 +1,6 @@
 """Simulate the three example patients: tables and the truth beside them.
 
-    python examples/simulate.py [--out FOLDER]
+    python -P examples/simulate.py [--out FOLDER]
 
 Each study.yaml holds an invented patient, schedules.yaml what is measured. The script draws what
 no clinic can know (kinetics, errors of the dose model, repair, sensitivity of the marrow) from the

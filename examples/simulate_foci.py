@@ -1,6 +1,6 @@
 """Simulate counts of foci: a laboratory's calibration series and a patient's samples.
 
-    python examples/simulate_foci.py [--out FOLDER]
+    python -P examples/simulate_foci.py [--out FOLDER]
 
 Nothing is measured: the cells are Poisson, irradiated for an hour in vitro, or by a blood dose rate
 that falls in two phases. The numbers behind them are in truth.json.
