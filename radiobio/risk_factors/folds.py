@@ -21,7 +21,7 @@ def stratified_folds(
     _, code = np.unique(group, return_inverse=True)
     events = np.bincount(code, weights=y)
     rows = np.bincount(code)
-    n_used = int(min(n_folds, (events > 0).sum(), (events < rows).sum()))
+    n_used = min(n_folds, int((events > 0).sum()), int((events < rows).sum()))
     if n_used < 2:
         raise RadiobioError(
             f"{int((events > 0).sum())} groups of patients have an event and "

@@ -234,9 +234,8 @@ def best_course(
     tolerated = np.stack([tolerated_gbq(r.reached_gbq, r.tolerance) for r in risks], axis=-1)
     allowed = np.minimum(tolerated.min(-1), ceiling_gbq)
     n_draws = doses[0].reached_gbq.shape[-1]
-    first = np.min([r.reached_gbq for r in counts], axis=0) if counts else np.full(
-        (len(allowed), n_draws), np.inf
-    )  # fmt: skip
+    never = np.full((len(allowed), n_draws), np.inf)
+    first: FloatArray = np.min([never, *(r.reached_gbq for r in counts)], axis=0)
     candidates = allowed[:, None]
     if price_of_grade3 > 0:
         candidates = np.minimum(np.concatenate([first, candidates], axis=1), candidates)
