@@ -130,11 +130,20 @@ def test_ctrl_c_leaves_what_can_be_resumed(tmp_path, trial_file, monkeypatch, fa
     assert invoke(trial_file, "--out", out, "--resume").exit_code == 0
 
 
+# undoes what a shell does to tests in its background, where Ctrl-C is ignored
+HEED_CTRL_C = """\
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
 def test_ctrl_c_at_a_terminal_with_two_workers_exits_with_130(tmp_path, trial_file):
     parts.simulate_chunk(read_trial(trial_file), range(2))  # compiles what the workers will run
     trial_file.write_text(TRIAL.replace("patients: 6", "patients: 4000"), "utf-8")
     out = tmp_path / "out"
-    command = [sys.executable, "-m", "hemadose", "simulate", str(trial_file), "--out", str(out)]
+    heeding = [sys.executable, "-c", HEED_CTRL_C, "-m", "hemadose"]
+    command = [*heeding, "simulate", str(trial_file), "--out", str(out)]
     with subprocess.Popen(
         [*command, "--workers", "2"],
         stderr=subprocess.PIPE,

@@ -68,7 +68,7 @@ def test_paclitaxel_equals_published_simulation():
             [-exchange / volume, exchange / outer],
         ]
     )
-    rates, vectors = np.linalg.eig(matrix)
+    rates, vectors = (np.real(found) for found in np.linalg.eig(matrix))  # complex by type only
     shares = vectors[0] * np.linalg.solve(vectors, [1.0, 0.0])
     drug = infusion(amount=410.0, duration_h=3.0, volume=volume, rates=rates, shares=shares)
     np.testing.assert_allclose(drug[0][1](3.0), 0.3151199, rtol=1e-6)
