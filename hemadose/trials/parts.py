@@ -9,7 +9,7 @@ import numpy as np
 
 from hemadose.errors import HemadoseError
 from hemadose.planning.label_data import REGIMENS, LabelName
-from hemadose.planning.policies import LIMIT_ASSUMPTIONS, POLICIES, PlanningLimits, make_policy
+from hemadose.planning.policies import LIMIT_ASSUMPTIONS, PlanningLimits, make_policy
 from hemadose.planning.policies.registry import WITHOUT_MODEL
 from hemadose.planning.situation import FloatArray, IntArray, Policy
 from hemadose.study.text_files import choices, shown
@@ -93,11 +93,6 @@ def label_of(arm: Arm, trial: TrialSettings) -> LabelName:
     """Label whose rules hold in an arm."""
     label: LabelName = arm.label or cohort_of(trial).label  # type: ignore[assignment]
     return label
-
-
-def policy_names() -> tuple[str, ...]:
-    """Names of the policies."""
-    return tuple(POLICIES)
 
 
 def policy_of(trial: TrialSettings, arm: Arm) -> Policy:
